@@ -1,0 +1,104 @@
+# One tool runs everything; `make` alone lists what there is.
+#
+# All of it happens in .venv, which is made and brought up to date by the targets that need it.
+# What is installed is pinned and hashed in requirements/; pyproject.toml says what we ask for.
+
+PYTHON ?= python3
+LOCK_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# One thing after the other: the installer's output stays readable and `make -j up` keeps its stdin.
+.NOTPARALLEL:
+# These would send the installation to another place than .venv.
+unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
+
+.PHONY: help up test check lint format types imports tidy lock bench build clean FORCE
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
+	    printf '  make %-8s %s\n' "$$name" "$$says"; done
+
+up: $(VENV)/.run ## run everything: broker, built-in workers, a prompt (or answer the lines on stdin)
+	@exec $(BIN)/linebus up
+
+test: $(VENV)/.dev ## run the tests; ARGS='-k lease' passes options to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports tidy ## everything that reads the code without running it
+
+lint: $(VENV)/.dev ## ruff: rules and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## ruff: format, and fix what can be fixed safely
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## mypy, strict, on src and tests
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## import-linter: who may import whom
+	@$(BIN)/lint-imports
+
+tidy: $(VENV)/.dev ## our own habits: sizes, names, a test file for every module
+	@$(BIN)/python -m pytest tests/test_tidy.py
+
+bench: $(VENV)/.run ## measure this machine
+	@$(BIN)/python bench/isprime.py $(ARGS)
+
+build: $(VENV)/.run ## make the wheel in dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+# Pins stay as they are unless pyproject.toml asks for more; `make lock LOCK_FLAGS=--upgrade` renews them.
+# uv lives in a temporary place only for as long as this takes. dev.txt comes first and binds run.txt, so
+# that both agree on every version. The machine's own certificates count, as they do for pip.
+lock: ## pin and hash what pyproject.toml asks for, into requirements/
+	@set -e; \
+	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip --quiet --disable-pip-version-check install uv; \
+	compile() { UV_SYSTEM_CERTS=1 "$$tools/bin/uv" pip compile pyproject.toml --quiet --universal --generate-hashes \
+	    --python-version 3.11 --custom-compile-command 'make lock' $(LOCK_FLAGS) "$$@"; }; \
+	compile --extra dev --output-file requirements/dev.txt >/dev/null; \
+	compile --group build --constraints requirements/dev.txt --output-file requirements/run.txt >/dev/null
+
+clean: ## remove .venv, dist and the tools' caches
+	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .coverage .coverage.* htmlcov
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# ---- the environment, in three steps; each leaves its mark only when it is complete -----------------
+#
+# The marks lie inside .venv, so they go when it goes. The first holds the checkout's path: an
+# environment that was moved (its scripts name the old path), whose Python has been removed, or that was
+# left half made, is made again. Everything is said on stderr and nothing reads stdin, because both belong
+# to `linebus up`. (With -C, make itself says on stdout which directory it enters; -s silences it.)
+
+SOUND := $(shell [ "$$(cat $(VENV)/.made 2>/dev/null)" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null && echo yes)
+
+$(VENV)/.made: $(if $(SOUND),,FORCE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null 2>/dev/null || { \
+	    echo "linebus needs Python 3.11 or newer and '$(PYTHON)' is not; name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+	    exit 1; }
+	@echo "linebus: making .venv and installing into it; this happens once" >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) </dev/null >&2
+	@printf '%s\n' "$(CURDIR)" >$@
+
+$(VENV)/.run: $(VENV)/.made requirements/run.txt pyproject.toml
+	@rm -f $@
+	@$(PIP_INSTALL) -r requirements/run.txt </dev/null >&2
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . </dev/null >&2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@rm -f $@
+	@$(PIP_INSTALL) -r requirements/dev.txt </dev/null >&2
+	@touch $@
+
+FORCE:

@@ -1,0 +1,108 @@
+"""`linebus ask`: lines in, replies out, in order."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from linebus.cli import options as shared
+from linebus.cli.exit_codes import ExitCode
+from linebus.cli.output import visible
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from linebus.client.client import Client
+    from linebus.client.reply import Reply
+
+_CONNECT_S = 2.0
+_EPILOG = """\
+examples:
+  linebus ask "gcd 12 18"                   gcd for 12 18 is 6
+  linebus ask "isprime 97" "gcd 12 18"      several lines, replies in order
+  linebus ask - < lines.txt > replies.txt   a stream of lines of any length
+  linebus ask --json "isprime 97"           one JSON object a line: outcome, text, worker, …
+
+The exit code is 0 if all lines were answered, 1 if some request ended otherwise.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = shared.add_command(commands, "ask", "ask lines and print the replies", _EPILOG)
+    parser.add_argument(
+        "lines", nargs="+", metavar="LINE", help="a line such as 'gcd 12 18', or - for stdin"
+    )
+    shared.add_bus(parser)
+    parser.add_argument("--json", action="store_true", help="print replies as JSON Lines")
+    parser.add_argument(
+        "--wait",
+        type=shared.seconds,
+        default=_CONNECT_S,
+        metavar="SECONDS",
+        help="how long to wait for a server (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout", type=shared.seconds, metavar="SECONDS", help="how long to wait for each reply"
+    )
+    parser.set_defaults(run=partial(_run, parser))
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from linebus.client.client import Client
+
+    if "-" in options.lines and sys.stdin is None:
+        parser.error("- reads standard input, which is closed")
+    if "-" in options.lines and len(options.lines) > 1:
+        parser.error("- stands for all lines; give either - or lines")
+
+    with Client(options.bus, connect_timeout_s=options.wait) as bus:
+        return print_replies(_replies(bus, options), _shape(as_json=options.json))
+
+
+def _replies(bus: Client, options: argparse.Namespace) -> Iterator[Iterable[Reply]]:
+    if options.lines == ["-"]:
+        yield from bus.map_descriptor(sys.stdin.fileno(), timeout_s=options.timeout)
+    else:
+        replies = bus.map(options.lines, timeout_s=options.timeout)
+        yield from ([reply] for reply in replies)
+
+
+def print_replies(some: Iterable[Iterable[Reply]], shape: Callable[[Reply], str]) -> ExitCode:
+    """Print replies as they come, one a line; return the exit code that they make."""
+    code = ExitCode.ALL_ANSWERED
+    for replies in some:
+        lines = []
+        for reply in replies:
+            lines.append(shape(reply))
+            if not reply.is_answered:
+                code = ExitCode.OTHERWISE
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    return code
+
+
+def _shape(*, as_json: bool) -> Callable[[Reply], str]:
+    if as_json:
+        return json_line
+    return annotated if sys.stdout.isatty() else bare
+
+
+def json_line(reply: Reply) -> str:
+    """Return a reply as one JSON object."""
+    return msgspec.json.encode(reply).decode("utf-8")
+
+
+def bare(reply: Reply) -> str:
+    """Return a reply for a pipe: its text, on one line."""
+    return visible(reply.text)
+
+
+def annotated(reply: Reply) -> str:
+    """Return a reply for a person: an outcome other than answered is named."""
+    text = visible(reply.text)
+    return text if reply.is_answered else f"{reply.outcome}: {text}"

@@ -1,0 +1,106 @@
+"""`linebus`: one command, a file for each of its subcommands; this one only puts them together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from linebus.cli import ask, client, serve, up, work
+from linebus.cli.exit_codes import ExitCode
+from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotLinebus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EPILOG = """\
+examples:
+  linebus up                      everything on this machine, and a prompt
+  linebus ask "gcd 12 18"         one line in, one reply out
+  linebus ask - < lines.txt       many lines in, replies in order
+  linebus COMMAND --help          more about a command
+
+exit codes: 0 all answered, 1 some request ended otherwise, 2 wrong usage, 3 nobody listens there,
+4 deadline, 130 Ctrl-C, 141 closed pipe. LINEBUS_URL names the server where --bus does not.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="linebus",
+        description="A service bus over ZeroMQ: one line of text in, exactly one reply back.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (up, serve, work, ask, client):
+        command.add_parser(commands)
+    return parser
+
+
+def _version() -> str:
+    from linebus import __version__
+
+    return __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.CLOSED_PIPE
+    except OSError as error:
+        print(f"linebus: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    except LinebusError as error:
+        print(f"linebus: {error}", file=sys.stderr)
+        return _exit_code(error)
+
+
+def _exit_code(error: LinebusError) -> ExitCode:
+    match error:
+        case NobodyListens() | NotLinebus():
+            return ExitCode.NOBODY_LISTENS
+        case DeadlineExceeded():
+            return ExitCode.DEADLINE
+        case _:
+            return ExitCode.USAGE
+
+
+def entry() -> None:
+    """Run the command line and exit; the console script."""
+    if sys.stdout is None or sys.stderr is None:  # started with a descriptor closed: >&-
+        sys.exit(ExitCode.CLOSED_PIPE)
+    for stream in (sys.stdout, sys.stderr):
+        # A text that the terminal's encoding cannot show is escaped, it does not end the command.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text files
+    try:
+        code = main()
+    except SystemExit as exit_:  # argparse: a wrong option, or --help
+        code = int(exit_.code or 0)
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """Write out what is left; in a closed pipe it must not become a second error at exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = ExitCode.CLOSED_PIPE
+    except OSError as error:
+        print(f"linebus: cannot write the output: {error.strerror}", file=sys.stderr)
+        code = ExitCode.USAGE
+    else:
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+if __name__ == "__main__":
+    entry()

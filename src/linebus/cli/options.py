@@ -1,0 +1,108 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+
+from linebus import limits, process
+
+PORT_MAX = 65_535
+SECONDS_MAX = 1_000_000
+_DEFAULT_PORTS = (
+    limits.CLIENT_INPUTS_PORT,
+    limits.CLIENT_OUTPUTS_PORT,
+    limits.WORKER_INPUTS_PORT,
+    limits.WORKER_OUTPUTS_PORT,
+)
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: str, more: str
+) -> argparse.ArgumentParser:
+    """Add a command with its one-line summary, and examples for the end of its --help."""
+    return commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_four_ports(parser: argparse.ArgumentParser) -> None:
+    """Take no port, or the exercise's four."""
+    parser.add_argument(
+        "ports",
+        type=port,
+        nargs="*",
+        metavar="PORT",
+        help="client_inputs client_outputs worker_inputs worker_outputs "
+        f"(default: {' '.join(map(str, _DEFAULT_PORTS))})",
+    )
+
+
+def four_ports(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> tuple[int, int, int, int]:
+    """Return the four ports in order; end with the usage where it is another number of them."""
+    match options.ports or _DEFAULT_PORTS:
+        case (client_inputs, client_outputs, worker_inputs, worker_outputs):
+            return client_inputs, client_outputs, worker_inputs, worker_outputs
+        case ports:
+            return parser.error(f"give all four ports or none; got {len(ports)}")
+
+
+def add_bus(parser: argparse.ArgumentParser) -> None:
+    """Take the server's address."""
+    parser.add_argument(
+        "--bus",
+        metavar="ADDRESS",
+        help=f"the server's address (default: LINEBUS_URL, else {limits.ADDRESS})",
+    )
+
+
+def add_procs(parser: argparse.ArgumentParser) -> None:
+    """Take the number of executors."""
+    parser.add_argument(
+        "--procs",
+        type=_count,
+        default=process.cores(),
+        metavar="N",
+        help="executors, each a process of its own (default: one per core, %(default)s here)",
+    )
+
+
+def add_parent(parser: argparse.ArgumentParser) -> None:
+    """Take the pid of a process to end with."""
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="end when PID, which started this process, ends"
+    )
+
+
+def port(text: str) -> int:
+    """Read a port; raise what argparse makes a usage error of."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port, a number from 1 to {PORT_MAX}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a duration; raise what argparse makes a usage error of."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number of seconds from 0 to {SECONDS_MAX}"
+        )
+    return value
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= limits.EXECUTORS_PER_WORKER_MAX:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number from 1 to {limits.EXECUTORS_PER_WORKER_MAX}"
+        )
+    return number

@@ -1,0 +1,64 @@
+"""`linebus work`: offer services."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from linebus import limits, process
+from linebus.cli import options as shared
+from linebus.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+_EPILOG = """\
+examples:
+  linebus work isprime gcd                  built-in services, one executor per core
+  linebus work shop:price --procs 4         your own: object `price` in shop.py, in this folder
+  linebus work gcd --ports 5557 5558        for any server of the exercise, ours or another
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = shared.add_command(commands, "work", "offer services (a worker)", _EPILOG)
+    parser.add_argument(
+        "services",
+        nargs="+",
+        metavar="SERVICE",
+        help="a built-in service's name, or module:object for your own",
+    )
+    shared.add_procs(parser)
+    where = parser.add_mutually_exclusive_group()
+    shared.add_bus(where)  # type: ignore[arg-type]  # a group takes arguments as a parser does
+    where.add_argument(
+        "--ports",
+        type=shared.port,
+        nargs=2,
+        metavar=("WORKER_INPUTS", "WORKER_OUTPUTS"),
+        help="join through the exercise's two worker ports instead",
+    )
+    parser.add_argument(
+        "--host", default=limits.HOST, help="the server's host, with --ports (default: %(default)s)"
+    )
+    shared.add_parent(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from linebus.client.client import default_address
+    from linebus.worker.guardian import WorkerConfig, work
+
+    if options.parent:
+        process.end_with_parent(options.parent)
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    config = WorkerConfig(
+        references=tuple(options.services),
+        executors=options.procs,
+        address=None if options.ports else options.bus or default_address(),
+        ports=tuple(options.ports) if options.ports else None,
+        host=options.host,
+    )
+    work(config, lambda news: print(f"linebus: {news}", flush=True))
+    return ExitCode.ALL_ANSWERED

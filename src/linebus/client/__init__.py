@@ -1,0 +1,1 @@
+"""What asks: a pure session and the clients around it."""

@@ -1,0 +1,365 @@
+"""A client's session: numbered streams of lines out, each line's reply back exactly once; no I/O.
+
+Sequence numbers count per service. A line stays here until its reply has come, so that after a
+reconnect whatever the server has not seen is asked again, and nothing that it has. A reply that
+comes twice is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+
+from linebus import limits
+from linebus.core.clients import Entry, count_of
+from linebus.core.intervals import IntervalSet
+from linebus.core.lifecycle import Outcome
+from linebus.core.peer import Greeting, PeerSession
+from linebus.wire import messages as m
+from linebus.wire import plain
+from linebus.wire.packing import parts
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_UTF8_BYTES_PER_CHAR_MAX = 4
+# An acknowledgement of its own is worth a message only once it lets the server forget this much.
+_IDLE_ACK_LINES = 64
+
+
+@dataclass(slots=True)
+class _Part:
+    """Consecutive lines that are asked in one message."""
+
+    first: int
+    lines: list[str]
+    chars: int
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+
+class Stream:
+    """The lines to one service, numbered from `start`, and the replies that have come.
+
+    Callers append arguments to `fresh` and then have the session number them.
+    """
+
+    def __init__(self, service: str, start: int) -> None:
+        """Start with no line asked."""
+        self.service = service
+        self.fresh: list[str] = []
+        self.next_number = start
+        self.sent_through = start - 1
+        self.answered = IntervalSet()
+        self.acks: list[tuple[int, int]] = []
+        self._start = start
+        self._arrived: dict[int, tuple[Entry, int, int]] = {}
+        self._abandoned = IntervalSet()
+        self.unsent: deque[_Part] = deque()
+        self.sent: deque[_Part] = deque()
+
+    @property
+    def settled_through(self) -> int:
+        """The number up to which every line is answered."""
+        first, last = next(iter(self.answered), (0, 0))
+        return last if first == self._start else self._start - 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is owed and nothing waits to be numbered or to be taken."""
+        all_settled = self.settled_through == self.next_number - 1
+        return all_settled and not self._arrived and not self.fresh
+
+    def arrive(self, entry: Entry) -> int:
+        """Note a reply; return how many lines it answers that were not answered before."""
+        last = entry.first + count_of(entry) - 1
+        if last >= self.next_number:
+            return 0
+        new = 0
+        for first, until in self.answered.missing(entry.first, last):
+            for wanted, through in self._abandoned.missing(first, until):
+                self._arrived[wanted] = (entry, wanted - entry.first, through - wanted + 1)
+            new += until - first + 1
+        self.answered.add(entry.first, last)
+        settled = self.settled_through
+        while self.sent and self.sent[0].last <= settled:
+            self.sent.popleft()
+        return new
+
+    def take(self, number: int, count_max: int) -> tuple[Entry, int, int] | None:
+        """Hand out the replies from line `number` on, at most `count_max` of them.
+
+        Returns the entry, the offset in it and the count, or None where they have not come.
+        """
+        found = self._arrived.pop(number, None) or self._split_at(number)
+        if found is None:
+            return None
+        entry, offset, left = found
+        if left > count_max:
+            self._arrived[number + count_max] = (entry, offset + count_max, left - count_max)
+        return entry, offset, min(left, count_max)
+
+    def _split_at(self, number: int) -> tuple[Entry, int, int] | None:
+        """Find the replies to `number` inside an entry that begins with another caller's lines."""
+        if not self._arrived or self.answered.missing(number, number):
+            return None
+        for first, (entry, offset, left) in self._arrived.items():
+            before = number - first
+            if 0 < before < left:
+                self._arrived[first] = (entry, offset, before)
+                return entry, offset + before, left - before
+        return None
+
+    def resume(self, seen: IntervalSet) -> None:
+        """Queue again, in ascending order, what is unanswered and not seen by the server."""
+        unanswered = [p for part in self.sent for p in _missing_parts(part, self.answered)]
+        again = [p for part in unanswered for p in _missing_parts(part, seen)]
+        unseen = IntervalSet()
+        for part in again:
+            unseen.add(part.first, part.last)
+        self.sent = deque(p for part in unanswered for p in _missing_parts(part, unseen))
+        self.sent_through = self.sent[-1].last if self.sent else self.settled_through
+        self.unsent.extendleft(reversed(again))
+        self.acks.clear()
+
+    def abandon(self, number: int, count: int) -> int:
+        """Drop `count` lines from `number` on, whose replies nobody will take any more.
+
+        What was not sent is never asked; return how many lines that is. Replies to the others are
+        dropped when they come.
+        """
+        last = number + count - 1
+        for first in [first for first in self._arrived if number <= first <= last]:
+            del self._arrived[first]
+        gone = IntervalSet()
+        gone.add(number, last)
+        before = sum(len(part.lines) for part in self.unsent)
+        kept = [rest for part in self.unsent for rest in _missing_parts(part, gone)]
+        dropped = before - sum(len(part.lines) for part in kept)
+        if dropped:
+            asked = IntervalSet()
+            for part in (*self.sent, *kept):
+                asked.add(part.first, part.last)
+            for first, until in asked.missing(number, last):
+                self.answered.add(first, until)
+            self.unsent = deque(kept)
+        for first, until in self.answered.missing(number, last):
+            self._abandoned.add(first, until)
+        return dropped
+
+
+class ClientSession(PeerSession):
+    """All streams of one client, within the window that the server grants."""
+
+    def __init__(self, ident: bytes, program: str) -> None:
+        """Start with no line asked."""
+        super().__init__(ident, program)
+        self._streams: dict[str, Stream] = {}
+        self._window_lines = limits.WINDOW_LINES
+        self._heartbeat_s = limits.HEARTBEAT_S
+        self._heartbeat_at = inf
+        self._in_flight_chars = 0
+        self._unacknowledged = 0
+        self._start = 1
+        self.owed = 0
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def stream(self, service: str) -> Stream:
+        """Return the stream to a service, whose name must be well formed."""
+        stream = self._streams.get(service)
+        if stream is None:
+            if len(self._streams) >= limits.SERVICES_PER_CLIENT_MAX:
+                self._forget_idle_streams()
+            stream = self._streams[service] = Stream(service, self._start)
+        return stream
+
+    def commit(self, stream: Stream) -> int:
+        """Number the stream's fresh lines and queue them to be asked; return the first number."""
+        first = stream.next_number
+        lines, stream.fresh = stream.fresh, []
+        stream.next_number += len(lines)
+        self.owed += len(lines)
+        for start, end in parts(lines):
+            part = lines if end - start == len(lines) else lines[start:end]
+            self._queue(stream, first + start, part)
+        return first
+
+    def _queue(self, stream: Stream, first: int, lines: list[str]) -> None:
+        chars = sum(map(len, lines))
+        if chars * _UTF8_BYTES_PER_CHAR_MAX <= limits.LINE_BYTES_MAX and all(
+            map(str.isascii, lines)
+        ):
+            stream.unsent.append(_Part(first, lines, chars))
+            return
+        good = 0
+        for index, line in enumerate(lines):
+            reason = why_unfit(line)
+            if reason:
+                if index > good:
+                    self._queue_part(stream, first + good, lines[good:index])
+                ended = m.Ended(stream.service, first + index, 1, Outcome.FAILED, reason)
+                self.owed -= stream.arrive(ended)
+                good = index + 1
+        if good < len(lines):
+            self._queue_part(stream, first + good, lines[good:])
+
+    @staticmethod
+    def _queue_part(stream: Stream, first: int, lines: list[str]) -> None:
+        stream.unsent.append(_Part(first, lines, sum(map(len, lines))))
+
+    def _forget_idle_streams(self) -> None:
+        for name, stream in list(self._streams.items()):
+            if stream.is_idle and not stream.acks:
+                # The name may come back: its numbers then go on beyond any that were used.
+                self._start = max(self._start, stream.next_number)
+                del self._streams[name]
+
+    # -- the session -------------------------------------------------------------------------
+
+    def hello(self, nonce: int) -> m.Hello:
+        """Say who asks."""
+        return m.ClientHello(nonce, self.ident, self.program)
+
+    def greeted(self, greeting: Greeting, now: float) -> None:
+        """Ask again what the server has not seen, in ascending order."""
+        assert isinstance(greeting, m.ClientGreeting), "the server greets a client as one"
+        self._window_lines = greeting.window_lines
+        self._heartbeat_s = greeting.heartbeat_s
+        self._heartbeat_at = now + self._heartbeat_s
+        for stream in self._streams.values():
+            seen = IntervalSet()
+            for first, last in greeting.seen.get(stream.service, []):
+                seen.add(first, last)
+            stream.resume(seen)
+        self._recount()
+
+    def handle(self, message: m.FromServer, now: float) -> None:
+        """Take one message of the session."""
+        self._heartbeat_at = now + self._heartbeat_s
+        match message:
+            case m.Replies() | m.Ended():
+                self._arrive(message)
+            case m.Heartbeat(every_s=every_s):
+                self._heartbeat_s = every_s
+            case _:
+                pass
+
+    def _arrive(self, entry: Entry) -> None:
+        stream = self._streams.get(entry.service)
+        if stream is None:
+            return
+        before = stream.sent[0].first if stream.sent else 0
+        self.owed -= stream.arrive(entry)
+        if not stream.sent or stream.sent[0].first != before:
+            self._recount()
+        stream.acks.append((entry.first, entry.first + count_of(entry) - 1))
+        self._unacknowledged += count_of(entry)
+
+    def _recount(self) -> None:
+        self._in_flight_chars = sum(p.chars for s in self._streams.values() for p in s.sent)
+
+    @property
+    def _in_flight(self) -> int:
+        """Lines from each stream's oldest unanswered one to the last that was sent."""
+        return sum(s.sent_through - s.settled_through for s in self._streams.values())
+
+    def messages(self, now: float) -> list[m.Message]:
+        """Return the next lines within the window, and acknowledgements where they are worth it."""
+        asks: list[m.Message] = []
+        if any(stream.unsent for stream in self._streams.values()):
+            asks = self._asks()
+        idle = not self.owed and self._unacknowledged >= _IDLE_ACK_LINES
+        said: list[m.Message] = []
+        if self._unacknowledged and (asks or idle or self._unacknowledged >= limits.ACK_LINES):
+            said = self._acks()
+        said += asks
+        if said or not self.owed:
+            self._heartbeat_at = now + self._heartbeat_s
+        elif now >= self._heartbeat_at:
+            said = [m.Heartbeat(self._heartbeat_s)]
+            self._heartbeat_at = now + self._heartbeat_s
+        return said
+
+    def _asks(self) -> list[m.Message]:
+        asks: list[m.Message] = []
+        room = self._window_lines - self._in_flight
+        for stream in self._streams.values():
+            while stream.unsent and room > 0 and self._in_flight_chars < limits.WINDOW_BYTES:
+                part = stream.unsent.popleft()
+                asks.append(m.Ask(stream.service, part.first, part.lines))
+                _insert(stream.sent, part)
+                room -= max(0, part.last - max(stream.sent_through, part.first - 1))
+                stream.sent_through = max(stream.sent_through, part.last)
+                self._in_flight_chars += part.chars
+        return asks
+
+    def _acks(self) -> list[m.Message]:
+        acks: list[m.Message] = []
+        for stream in self._streams.values():
+            while stream.acks:
+                acks.append(m.Ack(stream.service, stream.acks[: limits.GAPS_MAX]))
+                stream.acks = stream.acks[limits.GAPS_MAX :]
+        self._unacknowledged = 0
+        return acks
+
+    def next_deadline(self) -> float:
+        """Return when to call `tick` and `outgoing` next."""
+        beat = self._heartbeat_at if self.is_greeted and self.owed else inf
+        return min(super().next_deadline(), beat)
+
+    def is_silent(self, now: float) -> bool:
+        """Return whether the server, which owes something, has not been heard from too long."""
+        patience = self._heartbeat_s * limits.HEARTBEATS_MISSED_MAX
+        return self.is_greeted and self.owed > 0 and now - self.heard_at > patience
+
+    def goodbye(self) -> list[tuple[bytes, bytes]]:
+        """Forget everything that is asked and owed; return the frames that end the session."""
+        self._streams.clear()
+        self.owed = 0
+        return self.last_words()
+
+
+def split(line: str) -> tuple[str, str] | m.Ended:
+    """Split any line into the service's name and the arguments, or tell how the request ends."""
+    name, arguments = plain.split(line)
+    if not name:
+        text = "the line is empty; it starts with a service's name, for example: gcd 12 18"
+        return m.Ended("-", 1, 1, Outcome.NO_SERVICE, text)
+    if not _NAME.fullmatch(name):
+        shown = name if len(name) <= limits.NAME_CHARS_MAX else name[:40] + "…"
+        text = f"unknown service '{shown}'; a name has letters, digits, '_', '.' and '-'"
+        return m.Ended("-", 1, 1, Outcome.NO_SERVICE, text)
+    return name, arguments
+
+
+def why_unfit(line: str) -> str | None:
+    """Return why a line's arguments cannot be sent, or None where they can."""
+    try:
+        size = len(line.encode())
+    except UnicodeEncodeError:
+        return "the line is not Unicode text: it holds half a surrogate pair or a stray byte"
+    if size > limits.LINE_BYTES_MAX:
+        return f"the line is too long; at most {limits.LINE_BYTES_MAX} bytes can be sent"
+    return None
+
+
+def _missing_parts(part: _Part, known: IntervalSet) -> list[_Part]:
+    """Return the lines of a part whose numbers are not known."""
+    return [
+        _Part(first, lines, sum(map(len, lines)))
+        for first, last in known.missing(part.first, part.last)
+        for lines in [part.lines[first - part.first : last - part.first + 1]]
+    ]
+
+
+def _insert(sent: deque[_Part], part: _Part) -> None:
+    """Put a part among those that were sent, in ascending order (nearly always last)."""
+    if not sent or sent[-1].first < part.first:
+        sent.append(part)
+        return
+    parts_ = sorted([*sent, part], key=lambda each: each.first)
+    sent.clear()
+    sent.extend(parts_)

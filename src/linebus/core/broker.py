@@ -1,0 +1,547 @@
+"""The broker: who asked what, who works on what, and what is to be said to whom.
+
+The shell calls `greet` and `receive` with what came in, `disconnected` when a connection is cut,
+then `expire` and `dispatch` once a round, and sends what `outgoing` and `effects` hold. The broker
+tracks runs: no step on a request's way looks at its lines one by one.
+
+All bytes a peer sends may be wrong. What breaks the protocol ends that peer's session and nothing
+else.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from linebus import limits
+from linebus.core.clients import Books, Client, Entry
+from linebus.core.directory import Directory
+from linebus.core.dispatch import Pool, Service
+from linebus.core.effects import Effects
+from linebus.core.lifecycle import ENDS, Outcome, State
+from linebus.core.plain import PlainSide
+from linebus.core.runs import Run
+from linebus.core.sessions import Route, Session, Token
+from linebus.core.timers import Cause, Timers
+from linebus.core.workers import Executor, Worker
+from linebus.wire import messages as m
+from linebus.wire import plain
+from linebus.wire.native import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Sequence
+
+
+class Broker:
+    """Routes lines to workers and exactly one reply to each back, without any I/O.
+
+    `fresh_token` returns 16 unguessable bytes at each call; `now` is the shell's clock in seconds,
+    at the start and at every call, and never runs backwards.
+    """
+
+    def __init__(self, fresh_token: Callable[[], Token], now: float, *, echo: bool = False) -> None:
+        """Start with empty books; `echo` publishes plain requests too, as in a chat."""
+        self.effects = Effects()
+        self._fresh_token = fresh_token
+        self._routes: dict[Route, Session] = {}
+        self._clients: dict[bytes, Client] = {}
+        self._workers: dict[bytes, Worker] = {}
+        self._executors: dict[bytes, Executor] = {}
+        self._vouchers: dict[bytes, Worker] = {}
+        self._directory = Directory()
+        self._stirred: dict[Pool, None] = {}
+        self._with_news: dict[Session, None] = {}
+        self._timers = Timers()
+        self.plain = PlainSide(self.effects, self._timers, self._directory, self._accept, echo=echo)
+        self._held_bytes = 0
+        self._numbers = 0
+        self._start_grace_until = now + limits.START_GRACE_S
+        self._timers.set(self._start_grace_until, Cause.START_GRACE_OVER)
+        self.plain.start(self._start_grace_until)
+
+    # -- hello and greeting ------------------------------------------------------------------
+
+    def greet(self, route: Route, hello: m.Hello, now: float) -> None:
+        """Answer a hello: open the session, or take it up again at this route."""
+        match hello:
+            case m.ClientHello():
+                self._greet_client(route, hello, now)
+            case m.WorkerHello():
+                self._greet_worker(route, hello, now)
+            case m.ExecutorHello():
+                self._greet_executor(route, hello, now)
+
+    def _greet_client(self, route: Route, hello: m.ClientHello, now: float) -> None:
+        client = self._clients.get(hello.session)
+        if client is None:
+            if len(self._clients) >= limits.CLIENTS_MAX:
+                self._refuse(route, "too_many_clients", "the server has all the clients it takes")
+                return
+            client = self._clients[hello.session] = Client(hello.session, self._next_number())
+        client.send_all_kept()
+        token = self._fresh_token()
+        greeting = m.ClientGreeting(
+            hello.nonce,
+            token,
+            self._heartbeat_s(),
+            limits.WINDOW_LINES,
+            client.seen(),
+        )
+        self._attach(client, route, token, greeting, now)
+
+    def _greet_worker(self, route: Route, hello: m.WorkerHello, now: float) -> None:
+        worker = self._workers.get(hello.session)
+        if worker is None:
+            if len(self._workers) >= limits.WORKERS_MAX:
+                self._refuse(route, "too_many_workers", "the server has all the workers it takes")
+                return
+            if not self._directory.has_room_for(hello.services):
+                self._refuse(route, "too_many_services", "the server knows as many names as it can")
+                return
+            worker = self._workers[hello.session] = Worker(hello.session, self._next_number())
+            self._directory.join(worker, hello.services, now)
+            self._timers.set(now + self._silence_s(), Cause.WORKER_SILENT, worker)
+        self._vouch_only_for(worker, hello.executors, now)
+        token = self._fresh_token()
+        greeting = m.WorkerGreeting(hello.nonce, token, self._heartbeat_s())
+        self._attach(worker, route, token, greeting, now)
+        self.plain.worker_came(now, discovered=hello.discovered)
+
+    def _greet_executor(self, route: Route, hello: m.ExecutorHello, now: float) -> None:
+        key_hash = sha256(hello.key).digest()
+        worker = self._vouchers.get(key_hash)
+        if worker is None:
+            self.effects.notes[route] = m.HelloAgain(limits.VOUCH_RETRY_S)
+            return
+        executor = worker.vouched.get(key_hash)
+        # The session alone does not tell whether both mean the same stream: a greeting that began
+        # one may have been lost.
+        goes_on = (
+            executor is not None
+            and executor.ident == hello.session
+            and executor.stream == hello.stream
+        )
+        if executor is None or not goes_on:
+            if executor is not None:
+                self._end_executor(executor, now)
+            number, stream = self._next_number(), self._fresh_token()
+            executor = Executor(hello.session, number, worker, key_hash, stream)
+            self._executors[hello.session] = worker.vouched[key_hash] = executor
+        token = self._fresh_token()
+        greeting = m.ExecutorGreeting(hello.nonce, token, executor.stream, executor.answered)
+        self._attach(executor, route, token, greeting, now)
+        if goes_on:
+            executor.credit = hello.credit
+            executor.resume(hello.received)
+        else:  # the stream starts anew at 1, with as much credit as there was beyond the answers
+            executor.credit = max(0, hello.credit - hello.answered)
+        self._stir(executor)
+
+    def _attach(
+        self, session: Session, route: Route, token: Token, greeting: m.Message, now: float
+    ) -> None:
+        other = self._routes.get(route)
+        if other is not None and other is not session:
+            self.disconnected(route, now)
+        if session.route is not None:
+            del self._routes[session.route]
+        self._routes[route] = session
+        session.attach(route, token, greeting)
+        session.heard_at = now
+        self._with_news[session] = None
+
+    def _refuse(self, route: Route, code: str, text: str) -> None:
+        self.effects.notes[route] = m.Refusal(code, text[: limits.DESCRIPTION_CHARS_MAX])
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    # -- messages within a session -----------------------------------------------------------
+
+    def receive(
+        self, route: Route, token: Token, messages: Sequence[m.FromPeer], size: int, now: float
+    ) -> None:
+        """Take what a peer sent in one ZeroMQ message of `size` bytes."""
+        session = self._routes.get(route)
+        if session is None or session.token != token:
+            self.effects.notes[route] = m.HelloAgain(0)
+            return
+        session.heard_at = now
+        share = size // (len(messages) or 1)
+        for message in messages:
+            broken = self._receive_one(session, message, share, now)
+            if broken:
+                self.break_off(route, broken, now)
+                return
+
+    def _receive_one(
+        self, session: Session, message: m.FromPeer, size: int, now: float
+    ) -> str | None:
+        match session, message:
+            case Executor(), m.Answers():
+                return self._answers(session, message, size)
+            case Client(), m.Ask():
+                return self._ask(session, message, size, now)
+            case Client(), m.Ack():
+                self._ack(session, message)
+            case Worker(), m.Lost():
+                self._lost(session, message, now)
+            case Worker(), m.Vouch():
+                return self._vouch(session, message.executor)
+            case _, m.Heartbeat():
+                session.outbox.append(m.Heartbeat(self._heartbeat_s()))
+                self._with_news[session] = None
+            case _, m.Goodbye():
+                self._end(session, now)
+            case _:
+                return f"a {type(session).__name__.lower()} does not send {type(message).__name__}"
+        return None
+
+    def break_off(self, route: Route, reason: str, now: float) -> None:
+        """End the session at a route, whose peer breaks the protocol, and say why."""
+        session = self._routes.get(route)
+        if session is not None:
+            self._end(session, now)
+        self._refuse(route, "protocol", reason)
+
+    def disconnected(self, route: Route, now: float) -> None:
+        """Note that the connection behind a route is cut; its session waits for a while."""
+        session = self._routes.pop(route, None)
+        if session is None:
+            return
+        session.detach(now)
+        self._with_news.pop(session, None)
+        if isinstance(session, Executor):
+            self._stir(session)
+        self._timers.set(now + self._absence_s(session), Cause.NOT_BACK, session)
+
+    def _absence_s(self, session: Session) -> float:
+        """Return how long a session may be without a connection."""
+        match session:
+            case Client():
+                return limits.CLIENT_ABSENCE_S_MAX
+            case Executor(worker=worker) if worker.route is not None:
+                return limits.EXECUTOR_RETURN_S
+            case _:
+                return limits.RECONNECT_GRACE_S
+
+    # -- clients -----------------------------------------------------------------------------
+
+    def _ask(self, client: Client, ask: m.Ask, size: int, now: float) -> str | None:
+        service = self._service_for(ask.service, now)
+        books = client.books_for(service) if service is not None else None
+        if books is None:
+            outcome, text = self._absence(ask.service, now)
+            if service is not None and service.offer is not None:
+                outcome = Outcome.OVERLOADED
+                text = f"{len(client.books)} services are asked at once; wait for some replies"
+            # Nothing is kept without books: where this is lost, the client asks again.
+            ended = m.Ended(ask.service, ask.first, len(ask.lines), outcome, text)
+            client.outbox.append(ended)
+            self._with_news[client] = None
+            return None
+        last = ask.first + len(ask.lines) - 1
+        for first, until in books.seen.missing(ask.first, last):
+            lines = ask.lines[first - ask.first : until - ask.first + 1]
+            self._accept(books, first, lines, size, now)
+        books.seen.add(ask.first, last)
+        if client.lines_held > limits.CLIENT_LINES_MAX:
+            return f"more than {limits.WINDOW_LINES} lines are asked and not acknowledged"
+        return "too many gaps in the numbers" if len(books.seen) > limits.GAPS_MAX else None
+
+    def _accept(self, books: Books, first: int, lines: list[str], size: int, now: float) -> None:
+        books.hold(len(lines))
+        if self._held_bytes + size > limits.HELD_BYTES_MAX:
+            text = "the server holds as much as it can; ask again later"
+            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, text, (first, len(lines)))
+            return
+        self._held_bytes += size
+        service = books.service
+        service.queue(books, Run(books, first, lines, size, now))
+        self._await_worker(service, now)
+
+    def _service_for(self, name: str, now: float) -> Service | None:
+        """Return the service that a line may be queued for, or None where it must end at once."""
+        service = self._directory.get(name)
+        if service is not None and service.offer is not None:
+            return service
+        if now < self._start_grace_until or self.plain.undecided(now):
+            # Whoever offers this may be on its way (back).
+            return self._directory.expect(name, now)
+        return None
+
+    def _absence(self, name: str, now: float) -> tuple[Outcome, str]:
+        """Return how a native request for a service without native workers ends, and why."""
+        if self.plain.offers(name):
+            shown = plain.shorten(name)
+            return Outcome.NO_WORKER, f"only plain workers offer '{shown}'; ask it with client.py"
+        return self._directory.absence(name, now)
+
+    def _ack(self, client: Client, ack: m.Ack) -> None:
+        books = client.books.get(ack.service)
+        if books is None:
+            return
+        for first, last in ack.intervals:
+            self._held_bytes -= books.forget(first, last)
+
+    # -- replies -----------------------------------------------------------------------------
+
+    def _answers(self, executor: Executor, answers: m.Answers, size: int) -> str | None:
+        texts, failed = answers.texts, answers.failed
+        skip = executor.answered + 1 - answers.first
+        if skip < 0 or answers.first + len(texts) - 1 > executor.sent:
+            return "texts for lines that were not sent"
+        if any(offset >= len(texts) for offset in failed):
+            return "a failed line beyond the texts"
+        if skip:  # sent again after a reconnect: what is known already is passed over
+            texts, failed = texts[skip:], [offset - skip for offset in failed if offset >= skip]
+        while texts:
+            lease = executor.leases[0]
+            count = min(lease.run.count, len(texts))
+            share = size * count // len(answers.texts)
+            here = texts if count == len(texts) else texts[:count]
+            self._deliver(executor, here, [f for f in failed if f < count], answers.ran_s, share)
+            texts, failed = texts[count:], [f - count for f in failed if f >= count]
+        executor.credit = answers.credit
+        self._stir(executor)
+        return None
+
+    def _deliver(
+        self, executor: Executor, texts: list[str], failed: list[int], ran_s: float, size: int
+    ) -> None:
+        lease = executor.leases[0]
+        run, count = lease.run, len(texts)
+        client = run.books.client
+        if not client.ended:
+            service = run.books.service.name
+            replies = m.Replies(
+                service,
+                run.first,
+                texts,
+                failed,
+                executor.number,
+                run.attempt,
+                lease.queued_s,
+                ran_s,
+            )
+            self._held_bytes += client.deliver(run, replies, size)
+            self._with_news[client] = None
+        self._held_bytes -= run.drop(count)
+        lease.first += count
+        executor.answered += count
+        if not run.count:
+            executor.leases.popleft()
+
+    def _finish(
+        self, books: Books, state: State, outcome: Outcome, text: str, lines: tuple[int, int]
+    ) -> None:
+        """End `lines` (first number, count) without an executor's reply."""
+        assert outcome in ENDS[state], f"{outcome} does not follow {state}"
+        if books.client.ended:
+            return
+        ended: Entry = m.Ended(books.service.name, *lines, outcome, text)
+        self._held_bytes += books.client.end(books, ended, len(text))
+        self._with_news[books.client] = None
+
+    # -- workers -----------------------------------------------------------------------------
+
+    def _vouch_only_for(self, worker: Worker, key_hashes: list[bytes], now: float) -> None:
+        for key_hash in worker.vouched.keys() - set(key_hashes):
+            self._forget_executor(worker, key_hash, 0, "no longer vouched for", now)
+        for key_hash in key_hashes:
+            self._vouch(worker, key_hash)
+
+    def _vouch(self, worker: Worker, key_hash: bytes) -> str | None:
+        if len(worker.vouched) >= limits.EXECUTORS_PER_WORKER_MAX:
+            return "a worker vouches for more executors than allowed"
+        if self._vouchers.setdefault(key_hash, worker) is worker:
+            worker.vouched.setdefault(key_hash, None)
+        return None
+
+    def _lost(self, worker: Worker, lost: m.Lost, now: float) -> None:
+        self._forget_executor(worker, lost.executor, lost.position, lost.reason, now)
+
+    def _forget_executor(
+        self, worker: Worker, key_hash: bytes, position: int, reason: str, now: float
+    ) -> None:
+        executor = worker.vouched.pop(key_hash, None)
+        if self._vouchers.get(key_hash) is worker:
+            del self._vouchers[key_hash]
+        if executor is not None:
+            if executor.route is not None:  # it lives; its guardian may come back and vouch again
+                self.effects.notes[executor.route] = m.HelloAgain(limits.VOUCH_RETRY_S)
+            self._end_executor(executor, now, position, reason)
+
+    def _end_executor(
+        self, executor: Executor, now: float, position: int = 0, reason: str = ""
+    ) -> None:
+        self._executors.pop(executor.ident, None)
+        if executor.worker.vouched.get(executor.key_hash) is executor:
+            executor.worker.vouched[executor.key_hash] = None
+        self._close(executor)
+        executor.credit = 0
+        self._stir(executor)
+        for run in reversed(executor.end_leases(position)):
+            self._requeue(run, reason, now)
+
+    def _requeue(self, run: Run, reason: str, now: float) -> None:
+        client, service = run.books.client, run.books.service
+        if client.ended:
+            self._held_bytes -= run.size
+        elif run.strikes >= limits.STRIKES_MAX:
+            self._held_bytes -= run.size
+            text = f"{run.strikes} executors died while working on it; the last: {reason}"
+            lines = (run.first, run.count)
+            self._finish(run.books, State.LEASED, Outcome.QUARANTINED, text, lines)
+        else:
+            service.requeue(run)
+            self._await_worker(service, now)
+
+    def _await_worker(self, service: Service, now: float) -> None:
+        """See to it that what waits for a service is dispatched, or ends after the grace."""
+        for pool in service.pools:
+            self._stirred[pool] = None
+        if not service.pools:
+            at = now + limits.NO_WORKER_GRACE_S
+            self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
+
+    def _stir(self, executor: Executor) -> None:
+        pool = executor.worker.pool
+        assert pool is not None, "executors belong to workers that were greeted"
+        pool.update(executor)
+        self._stirred[pool] = None
+        if executor.route is not None:
+            self._with_news[executor] = None
+
+    # -- the ends of sessions ----------------------------------------------------------------
+
+    def _close(self, session: Session) -> None:
+        session.ended = True
+        self._with_news.pop(session, None)
+        if session.route is not None:
+            self._routes.pop(session.route, None)
+            session.route = None
+
+    def _end(self, session: Session, now: float) -> None:
+        match session:
+            case Client():
+                self._end_client(session)
+            case Worker():
+                self._end_worker(session, now)
+            case Executor():
+                self._end_executor(session, now)
+
+    def _end_client(self, client: Client) -> None:
+        self._clients.pop(client.ident, None)
+        self._close(client)
+        for books in client.books.values():
+            self._held_bytes -= sum(run.size for run in books.service.clear(books))
+            self._held_bytes -= sum(size for _, size in books.kept.values())
+
+    def _end_worker(self, worker: Worker, now: float) -> None:
+        self._workers.pop(worker.ident, None)
+        self._close(worker)
+        self._vouch_only_for(worker, [], now)
+        for service in self._directory.leave(worker, now):
+            self._await_worker(service, now)
+
+    # -- time --------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """Return when `expire` wants to be called, infinity where nothing is due."""
+        return self._timers.next_at()
+
+    def expire(self, now: float) -> None:
+        """Do all that the passing of time causes."""
+        for cause, about in self._timers.due(now):
+            match cause, about:
+                case Cause.START_GRACE_OVER, None:
+                    self._start_grace_over(now)
+                case Cause.NO_WORKER_GRACE_OVER, Service():
+                    self._no_worker_grace_over(about, now)
+                case Cause.NOT_BACK, Session():
+                    self._not_back(about, now)
+                case Cause.WORKER_SILENT, Worker():
+                    self._worker_silent(about, now)
+                case Cause.PLAIN_HOLD_OVER, None:
+                    self.plain.reconsider(now)
+
+    def _start_grace_over(self, now: float) -> None:
+        for service in self._directory.never_offered():
+            self._end_waiting(service, now, grace_s=0.0)
+        self.plain.reconsider(now)
+
+    def _no_worker_grace_over(self, service: Service, now: float) -> None:
+        if now < self._start_grace_until:
+            at = self._start_grace_until
+            self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
+        elif now >= service.absent_at + limits.NO_WORKER_GRACE_S and not service.pools:
+            self._end_waiting(service, now, limits.NO_WORKER_GRACE_S)
+
+    def _end_waiting(self, service: Service, now: float, grace_s: float) -> None:
+        """End what has waited for a service without workers for at least the grace."""
+        outcome, text = self._absence(service.name, now)
+        for books in list(service.ring):
+            for run in service.clear(books):
+                if now >= run.received_at + grace_s:
+                    self._held_bytes -= run.size
+                    self._finish(books, State.QUEUED, outcome, text, (run.first, run.count))
+                else:
+                    service.queue(books, run)
+
+    def _not_back(self, session: Session, now: float) -> None:
+        if session.ended or session.route is not None:
+            return
+        back_until = session.lost_at + self._absence_s(session)
+        if now < back_until:
+            self._timers.set(back_until, Cause.NOT_BACK, session)
+        else:
+            self._end(session, now)
+
+    def _worker_silent(self, worker: Worker, now: float) -> None:
+        silent_at = worker.heard_at + self._silence_s()
+        if worker.ended:
+            return
+        if now < silent_at:
+            self._timers.set(silent_at, Cause.WORKER_SILENT, worker)
+        else:
+            self._end(worker, now)
+
+    def _heartbeat_s(self) -> float:
+        return max(limits.HEARTBEAT_S, len(self._workers) / limits.HEARTBEATS_PER_S_MAX)
+
+    def _silence_s(self) -> float:
+        return self._heartbeat_s() * limits.HEARTBEATS_MISSED_MAX
+
+    # -- what is to be sent ------------------------------------------------------------------
+
+    def dispatch(self, now: float) -> None:
+        """Lease waiting lines to executors with credit; called once a round, after receiving."""
+        stirred, self._stirred = self._stirred, {}
+        goes_on = bool(stirred)
+        while goes_on:  # until no pool waits for another one to take its share first
+            goes_on = False
+            for pool in stirred:
+                for executor in pool.dispatch(now):
+                    self._with_news[executor] = None
+                    goes_on = len(stirred) > 1
+
+    def outgoing(self, stalled: Container[Route]) -> Iterator[tuple[Route, bytes, list[m.Message]]]:
+        """Yield what is to be sent: a route, the first frame, the messages.
+
+        Sessions at a stalled route keep what they have until a later call.
+        """
+        for route, note in self.effects.take_notes().items():
+            yield route, VERSION, [note]
+        for session in list(self._with_news):
+            to = session.route
+            if to is None or to in stalled:
+                continue
+            del self._with_news[session]
+            if session.greeting is not None:
+                yield to, VERSION, [session.greeting]
+                session.greeting = None
+            messages = session.take()
+            if messages:
+                yield to, session.token, messages

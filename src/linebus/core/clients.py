@@ -1,0 +1,119 @@
+"""A client's books: which numbers were seen, what is in progress, which replies are kept.
+
+The kept replies are the outbox: what has not been sent is a queue of references to them, no second
+copy. After a reconnect everything kept is sent once more; the client's session drops what it has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from linebus import limits
+from linebus.core.intervals import IntervalSet
+from linebus.core.sessions import Session
+from linebus.wire.messages import Ended, Replies
+
+if TYPE_CHECKING:
+    from linebus.core.dispatch import Service
+    from linebus.core.runs import Run
+    from linebus.wire.messages import Message
+
+Entry = Replies | Ended
+
+
+def count_of(entry: Entry) -> int:
+    """Return how many requests an entry ends."""
+    return len(entry.texts) if isinstance(entry, Replies) else entry.count
+
+
+class Books:
+    """What the broker knows of one client's lines to one service."""
+
+    __slots__ = ("client", "in_ring", "kept", "lines_held", "queue", "seen", "service")
+
+    def __init__(self, client: Client, service: Service) -> None:
+        """Start with nothing seen."""
+        self.client = client
+        self.service = service
+        self.seen = IntervalSet()
+        self.kept: dict[int, tuple[Entry, int]] = {}
+        self.queue: deque[Run] = deque()
+        self.in_ring = False
+        self.lines_held = 0
+
+    def hold(self, lines: int) -> None:
+        """Count lines that are queued, leased or kept from now on (or, below 0, no more)."""
+        self.lines_held += lines
+        self.client.lines_held += lines
+
+    def forget(self, first: int, last: int) -> int:
+        """Forget the kept reply that covers `first`…`last`; return its bytes.
+
+        A client acknowledges the intervals in which replies came, so one look-up finds each;
+        an interval that is none of those (or no_service, for which nothing is kept) is ignored.
+        """
+        entry, size = self.kept.get(first, (None, 0))
+        if entry is None or first + count_of(entry) - 1 != last:
+            return 0
+        del self.kept[first]
+        self.hold(-count_of(entry))
+        return size
+
+
+class Client(Session):
+    """A client's session and its books, one for each service that it has asked."""
+
+    def __init__(self, ident: bytes, number: int) -> None:
+        """Start with no books."""
+        super().__init__(ident, number)
+        self.books: dict[str, Books] = {}
+        self.lines_held = 0
+        self._unsent: deque[Entry] = deque()
+
+    def books_for(self, service: Service) -> Books | None:
+        """Return the books for a service, None where too many services are asked at once.
+
+        Books without a line in them can go: all that they have seen is answered and acknowledged,
+        so it is never asked again.
+        """
+        books = self.books.get(service.name)
+        if books is None:
+            if len(self.books) >= limits.SERVICES_PER_CLIENT_MAX:
+                self.books = {name: b for name, b in self.books.items() if b.lines_held}
+            if len(self.books) >= limits.SERVICES_PER_CLIENT_MAX:
+                return None
+            if service.offer is None and self._unoffered() >= limits.UNOFFERED_PER_CLIENT_MAX:
+                return None
+            books = self.books[service.name] = Books(self, service)
+        return books
+
+    def _unoffered(self) -> int:
+        return sum(books.service.offer is None for books in self.books.values())
+
+    def deliver(self, run: Run, replies: Replies, size: int) -> int:
+        """Keep the replies to the front of a run; return the bytes that are kept."""
+        return self.end(run.books, replies, size)
+
+    def end(self, books: Books, entry: Entry, size: int) -> int:
+        """Keep an entry until it is acknowledged, and queue it; return the bytes that are kept."""
+        books.kept[entry.first] = (entry, size)
+        self._unsent.append(entry)
+        return size
+
+    def send_all_kept(self) -> None:
+        """Queue everything that is kept once more: the client is back."""
+        self._unsent = deque(
+            entry for books in self.books.values() for entry, _ in books.kept.values()
+        )
+
+    def seen(self) -> dict[str, list[tuple[int, int]]]:
+        """Return the numbers in the books by service, as the greeting tells them."""
+        return {name: list(books.seen) for name, books in self.books.items()}
+
+    def take(self) -> list[Message]:
+        """Hand out what is to be sent; the replies stay kept."""
+        messages = super().take()
+        messages.extend(self._unsent)
+        self._unsent.clear()
+        return messages

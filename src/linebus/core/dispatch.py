@@ -1,0 +1,121 @@
+"""Who gets which slice: services with queued runs, pools of executors with free credit.
+
+A pool is all executors that offer the same services, so there are few pools however many
+executors there are. Executors without work come first; services of a pool take turns, and so do
+the clients of a service, a slice at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from linebus.core.clients import Books
+    from linebus.core.runs import Run
+    from linebus.core.workers import Executor, Worker
+    from linebus.wire.messages import Offer
+
+
+class Service:
+    """A named kind of work: who offers it, and the clients' queues that wait for it."""
+
+    __slots__ = ("absent_at", "name", "offer", "pools", "ring", "waiting")
+
+    def __init__(self, name: str, now: float) -> None:
+        """Start without workers; `offer` stays None until the first one comes."""
+        self.name = name
+        self.offer: Offer | None = None
+        self.pools: list[Pool] = []
+        self.absent_at = now
+        self.ring: deque[Books] = deque()
+        self.waiting = 0
+
+    def queue(self, books: Books, run: Run) -> None:
+        """Put a run at the end of its client's queue."""
+        self.waiting += run.count
+        last = books.queue[-1] if books.queue else None
+        if last is None or not last.extend(run.first, run.lines, run.size):
+            books.queue.append(run)
+        self._join_ring(books)
+
+    def requeue(self, run: Run) -> None:
+        """Put a run whose lease ended back at the front of its client's queue."""
+        self.waiting += run.count
+        run.books.queue.appendleft(run)
+        self._join_ring(run.books)
+
+    def _join_ring(self, books: Books) -> None:
+        if not books.in_ring:
+            books.in_ring = True
+            self.ring.append(books)
+
+    def slice(self, count: int) -> Run:
+        """Cut at most `count` lines off the run whose client's turn it is."""
+        books = self.ring.popleft()
+        run = books.queue[0]
+        if run.count <= count:
+            books.queue.popleft()
+        else:
+            run = run.cut(count)
+        if books.queue:
+            self.ring.append(books)
+        else:
+            books.in_ring = False
+        self.waiting -= run.count
+        return run
+
+    def clear(self, books: Books) -> list[Run]:
+        """Take a client's whole queue out; return its runs."""
+        runs = list(books.queue)
+        books.queue.clear()
+        self.waiting -= sum(run.count for run in runs)
+        if books.in_ring:
+            self.ring.remove(books)
+            books.in_ring = False
+        return runs
+
+
+class Pool:
+    """All executors that offer the same services."""
+
+    def __init__(self, services: list[Service]) -> None:
+        """Start without executors."""
+        self.workers: set[Worker] = set()
+        self.services = deque(services)
+        self._idle: dict[Executor, None] = {}
+        self._partly: dict[Executor, None] = {}
+
+    @property
+    def idle_count(self) -> int:
+        """How many executors have nothing to do and credit."""
+        return len(self._idle)
+
+    def update(self, executor: Executor) -> None:
+        """Note how much an executor can take now."""
+        self._idle.pop(executor, None)
+        self._partly.pop(executor, None)
+        if executor.free > 0:
+            (self._partly if executor.leases else self._idle)[executor] = None
+
+    def dispatch(self, now: float) -> list[Executor]:
+        """Lease slices while an executor has credit and a run waits; return who got some."""
+        granted: dict[Executor, None] = {}
+        while (self._idle or self._partly) and (service := self._next_service()):
+            executor = next(iter(self._idle or self._partly))
+            takers = sum(pool.idle_count for pool in service.pools)
+            if takers and not self._idle:
+                break  # an idle executor of another pool comes first
+            share = -(-service.waiting // (takers or 1))
+            executor.grant(service.slice(min(executor.free, share)), now)
+            self.update(executor)
+            granted[executor] = None
+        return list(granted)
+
+    def _next_service(self) -> Service | None:
+        for _ in range(len(self.services)):
+            service = self.services[0]
+            self.services.rotate(-1)
+            if service.waiting:
+                return service
+        return None

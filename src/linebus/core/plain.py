@@ -1,0 +1,148 @@
+"""The exercise's side of the broker: plain lines to whom, results to everyone.
+
+Lines of plain clients go to native workers where there are some, else to the plain workers that
+subscribe to them, else, after a grace, into an error line on client_outputs. The promise of exactly
+one outcome begins with the native dialect; here it is "never silence".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linebus import limits
+from linebus.core.lifecycle import Outcome
+from linebus.core.plain_peers import Audience, HeldLines, PlainClients, PlainWorkers
+from linebus.core.timers import Cause, Timers
+from linebus.wire import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from linebus.core.clients import Books
+    from linebus.core.directory import Directory
+    from linebus.core.dispatch import Service
+    from linebus.core.effects import Effects
+
+    Accept = Callable[[Books, int, list[str], int, float], None]
+
+
+class PlainSide:
+    """Takes what the exercise's four sockets bring and decides where it goes.
+
+    `accept` is the broker's way to queue lines for native workers.
+    """
+
+    def __init__(
+        self, effects: Effects, timers: Timers, directory: Directory, accept: Accept, *, echo: bool
+    ) -> None:
+        """Start with no peer known; `echo` publishes requests too, as in a chat."""
+        self._effects = effects
+        self._timers = timers
+        self._directory = directory
+        self._accept = accept
+        self._echo = echo
+        self._clients = PlainClients(effects)
+        self._workers = PlainWorkers()
+        self._held_lines = HeldLines()
+        self._start_grace_until = 0.0
+
+    def start(self, grace_until: float) -> None:
+        """Give everyone until this moment to come back."""
+        self._start_grace_until = grace_until
+
+    def request(self, frame: bytes, now: float) -> None:
+        """Take a plain client's line."""
+        line = plain.decode(frame)
+        if line is None:
+            reason = f"not UTF-8 text, or longer than {limits.LINE_BYTES_MAX} bytes"
+            self._effects.publish(plain.error(f"a line was refused: {reason}"))
+        elif line.strip():
+            if self._echo:
+                self._effects.publish(line)
+            self._route_or_hold(line, now, now)
+
+    def result(self, frames: Sequence[bytes]) -> None:
+        """Take a plain worker's result and pass it on to every plain client."""
+        text = plain.decode(b" ".join(frames))
+        if text is not None:
+            self._effects.publish(text)
+
+    def subscription(self, frame: bytes, now: float) -> None:
+        """Take what worker_inputs reports of a subscriber."""
+        self._workers.subscription(frame, now)
+        if self.undecided(now):
+            self._timers.set(self._workers.undecided_until, Cause.PLAIN_HOLD_OVER)
+        self.reconsider(now)
+
+    def worker_came(self, now: float, *, discovered: bool) -> None:
+        """Note that a native worker has said hello."""
+        if discovered:
+            self._workers.found_native()
+        self.reconsider(now)
+
+    def undecided(self, now: float) -> bool:
+        """Return whether a worker may still be about to find the native way."""
+        return now < self._workers.undecided_until
+
+    def offers(self, name: str) -> bool:
+        """Return whether plain workers subscribe to lines for this service."""
+        return self._workers.audience(f"{name} ") is Audience.PREFIX
+
+    def reconsider(self, now: float) -> None:
+        """Look at the lines that are held once more."""
+        for received_at, line in self._held_lines.take_all():
+            self._route_or_hold(line, received_at, now)
+
+    def _route_or_hold(self, line: str, received_at: float, now: float) -> None:
+        if self._route(line, now):
+            return
+        until = self._grace_until(plain.split(line)[0], received_at)
+        if now < until:
+            if self._held_lines.hold(line, received_at):
+                self._timers.set(until, Cause.PLAIN_HOLD_OVER)
+            else:
+                self._overloaded(line)
+            return
+        if self._workers.audience(line) is Audience.EVERYTHING:
+            self._effects.broadcast.append(line)
+        _, text = self._directory.absence(plain.split(line)[0], now)
+        self._effects.publish(plain.error(text))
+
+    def _grace_until(self, name: str, received_at: float) -> float:
+        service = self._directory.get(name)
+        known = name in plain.EXERCISE or (service is not None and service.offer is not None)
+        grace_s = limits.NO_WORKER_GRACE_S if known else 0.0
+        undecided_until = self._workers.undecided_until
+        return max(self._start_grace_until, received_at + grace_s, undecided_until)
+
+    def _route(self, line: str, now: float) -> bool:
+        """Hand a line to native or plain workers; return False where there are none."""
+        name, arguments = plain.split(line)
+        service = self._directory.get(name)
+        if service is not None and service.pools:
+            self._ask(service, arguments, now)
+            return True
+        if self.undecided(now) or self._workers.audience(line) is not Audience.PREFIX:
+            return False
+        usage = plain.malformed(line)
+        if usage is None:
+            self._effects.broadcast.append(line)
+        else:
+            text = f"{plain.shorten(line)}: not a line for '{name}'; usage: {usage}"
+            self._effects.publish(plain.error(text))
+        return True
+
+    def _ask(self, service: Service, arguments: str, now: float) -> None:
+        clients = self._clients
+        if clients.lines_held >= limits.PLAIN_HELD_LINES_MAX:
+            self._overloaded(f"{service.name} {arguments}")
+            return
+        books = clients.books_for(service)
+        if books is None:
+            self._overloaded(f"{service.name} {arguments}")
+            return
+        self._accept(books, clients.next_number(service.name), [arguments], len(arguments), now)
+
+    def _overloaded(self, line: str) -> None:
+        reason = f"{Outcome.OVERLOADED}: too many plain requests wait; try again later"
+        self._effects.publish(plain.error(f"{plain.shorten(line)}: {reason}"))

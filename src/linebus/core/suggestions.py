@@ -1,0 +1,44 @@
+"""The nearest known name for an unknown one, at a bounded cost.
+
+A flood of unknown names must not become a flood of comparisons: suggestions are remembered, and
+only so many are worked out in a second; beyond that the error comes without one.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from linebus import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class Suggestions:
+    """Remembers which known name is nearest to an unknown one."""
+
+    def __init__(self) -> None:
+        """Start with nothing remembered."""
+        self._nearest: dict[str, str | None] = {}
+        self._second = 0.0
+        self._spent = 0
+
+    def forget(self) -> None:
+        """Forget everything: the known names have changed."""
+        self._nearest.clear()
+
+    def nearest(self, name: str, known: Collection[str], now: float) -> str | None:
+        """Return the known name nearest to `name`, or None."""
+        if name in self._nearest:
+            return self._nearest[name]
+        if now - self._second >= 1:
+            self._second, self._spent = now, 0
+        if self._spent >= limits.SUGGESTIONS_PER_S_MAX:
+            return None
+        self._spent += 1
+        if len(self._nearest) >= limits.SUGGESTIONS_CACHED_MAX:
+            self._nearest.clear()
+        found = get_close_matches(name, known, n=1)
+        self._nearest[name] = found[0] if found else None
+        return self._nearest[name]

@@ -1,0 +1,99 @@
+"""Every error that linebus raises, drawn as one tree; each has a code for programs.
+
+    LinebusError
+    ├── UsageError            the caller's own words are wrong             usage
+    │   └── Refused           a service refuses its arguments              refused
+    ├── ProtocolError         a peer's bytes make no sense (its fault)     protocol
+    ├── ConnectError          no session with the server                   connect
+    │   ├── NobodyListens     nothing accepts connections there            nobody_listens
+    │   ├── NotLinebus        something is there, it does not greet        not_linebus
+    │   ├── VersionMismatch   it speaks another version                    version
+    │   └── SessionRefused    it refuses this session and says why         session_refused
+    ├── DeadlineExceeded      the time given to a call has passed          deadline
+    └── SetupError            a process cannot start                       setup
+        ├── AddressTaken      a port is in use                             address_taken
+        └── ServiceNotLoaded  a worker cannot load what it should offer    service_not_loaded
+
+A sentence says what could not be done, to which thing, and what to do now.
+This module never formats, logs or decides anything.
+"""
+
+from __future__ import annotations
+
+
+class LinebusError(Exception):
+    """The root: whatever linebus raises on purpose is one of these."""
+
+    code = "error"
+
+
+class UsageError(LinebusError):
+    """The caller's own words are wrong: an option, an address, a line."""
+
+    code = "usage"
+
+
+class Refused(UsageError):
+    """A service refuses the arguments that it got; the text holds the reason and the usage."""
+
+    code = "refused"
+
+
+class ProtocolError(LinebusError):
+    """A peer's bytes make no sense. Its mistake, never ours: the message is dropped."""
+
+    code = "protocol"
+
+
+class ConnectError(LinebusError):
+    """There is no session with the server."""
+
+    code = "connect"
+
+
+class NobodyListens(ConnectError):
+    """Nothing accepts connections at the address."""
+
+    code = "nobody_listens"
+
+
+class NotLinebus(ConnectError):
+    """Something accepts connections at the address and does not answer a greeting."""
+
+    code = "not_linebus"
+
+
+class VersionMismatch(ConnectError):
+    """The server speaks another version of the protocol."""
+
+    code = "version"
+
+
+class SessionRefused(ConnectError):
+    """The server refuses this session and says why."""
+
+    code = "session_refused"
+
+
+class DeadlineExceeded(LinebusError):
+    """The time that was given to a call has passed."""
+
+    code = "deadline"
+
+
+class SetupError(LinebusError):
+    """A process cannot start."""
+
+    code = "setup"
+
+
+class AddressTaken(SetupError):
+    """A port that the server should bind is in use."""
+
+    code = "address_taken"
+
+
+class ServiceNotLoaded(SetupError):
+    """A worker cannot load a service that it should offer."""
+
+    code = "service_not_loaded"

@@ -1,0 +1,136 @@
+"""Every bound and default of linebus, with its unit in its name, and what ties them together.
+
+A number that limits something stands here and nowhere else. `_max` ends a bound, `_s` a duration
+in seconds. The asserts at the end say which of them depend on each other.
+"""
+
+from __future__ import annotations
+
+# -- addresses -------------------------------------------------------------------------------
+HOST = "127.0.0.1"
+CLIENT_INPUTS_PORT = 5555
+CLIENT_OUTPUTS_PORT = 5556
+WORKER_INPUTS_PORT = 5557
+WORKER_OUTPUTS_PORT = 5558
+ADDRESS = f"tcp://{HOST}:{CLIENT_INPUTS_PORT}"
+
+# -- sizes on the wire -----------------------------------------------------------------------
+LINE_BYTES_MAX = 256 * 1024
+TEXT_BYTES_MAX = 256 * 1024
+NAME_CHARS_MAX = 64
+LINES_PER_MESSAGE_MAX = 4096
+# A peer fills a message up to the target and may overshoot it by one line; the server refuses
+# frames above the maximum. Peers accept more, since a message of the server's may be a little
+# longer than the one it came from.
+MESSAGE_BYTES_TARGET = 512 * 1024
+MESSAGE_BYTES_MAX = 1024 * 1024
+PEER_MESSAGE_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
+MESSAGES_PER_BODY_MAX = 4096
+# The largest number of a line; exact in every language's double.
+NUMBER_MAX = 2**53 - 1
+
+SESSION_BYTES = 16
+TOKEN_BYTES = 16
+KEY_BYTES = 32
+
+# -- sockets ---------------------------------------------------------------------------------
+# High-water marks are memory per peer before Python sees a byte, so they are small; what waits
+# longer waits in the broker's books.
+SERVER_HWM_MESSAGES = 64
+PEER_HWM_MESSAGES = 64
+PLAIN_HWM_MESSAGES = 10_000
+LINGER_MS = 500
+HANDSHAKE_MS = 2_000
+RECONNECT_MS = 50
+RECONNECT_MS_MAX = 500
+# ZMTP heartbeats find hosts that vanished without closing the connection.
+ZMTP_HEARTBEAT_MS = 5_000
+LISTEN_BACKLOG = 1_024
+DRAIN_MESSAGES_MAX = 256
+STALLED_RETRY_S = 0.02
+
+# -- clients ---------------------------------------------------------------------------------
+WINDOW_LINES = 32_768
+WINDOW_BYTES = 8 * 1024 * 1024
+ACK_LINES = 1_024
+# Lines of one client in the broker's books: its window, and what it has not acknowledged yet.
+CLIENT_LINES_MAX = 2 * WINDOW_LINES
+CLIENT_ABSENCE_S_MAX = 600.0
+CLIENTS_MAX = 65_536
+SERVICES_PER_CLIENT_MAX = 256
+# Names that nobody has offered yet, asked for while the broker has just started.
+UNOFFERED_PER_CLIENT_MAX = 64
+GAPS_MAX = 4_096
+# What is queued, leased and kept, by the bytes of the messages that brought it.
+HELD_BYTES_MAX = 512 * 1024 * 1024
+
+CONNECT_S = 5.0
+# A worker says that nobody listens only after this long: its server may be starting too.
+ABSENCE_NOTICE_S = 1.0
+GREETING_S = 2.0
+
+# -- workers ---------------------------------------------------------------------------------
+WORKERS_MAX = 4_096
+EXECUTORS_PER_WORKER_MAX = 256
+SERVICES_PER_WORKER_MAX = 256
+SERVICES_MAX = 4_096
+DESCRIPTION_CHARS_MAX = 1_024
+STRIKES_MAX = 3
+
+HEARTBEAT_S = 0.5
+# A hundred heartbeats a second, each answered, cost 1.2 % of a core (measured).
+HEARTBEATS_PER_S_MAX = 25.0
+HEARTBEATS_MISSED_MAX = 6
+RECONNECT_GRACE_S = 0.5
+# An executor whose own connection is down while its guardian is heard from may be in the middle
+# of a long line; its guardian would have told if it were dead.
+EXECUTOR_RETURN_S = 10.0
+VOUCH_RETRY_S = 0.02
+
+START_GRACE_S = 2.0
+NO_WORKER_GRACE_S = 2.0
+PROVISIONAL_SERVICES_MAX = 1_024
+
+SLICE_S = 0.010
+SLICES_UNDER_WAY = 2
+FIRST_CREDIT_LINES = 16
+CREDIT_LINES_MAX = 8_192
+FLUSH_S = 0.0005
+RECEIVED_LINES = 2_048
+
+# An executor that ends sooner than this after its start is replaced with a growing delay.
+SHORT_LIFE_S = 1.0
+RESTART_S = 0.05
+RESTART_S_MAX = 5.0
+DRAIN_S = 5.0
+REPORT_BYTES_MAX = 1024 * 1024
+
+# -- suggestions -----------------------------------------------------------------------------
+SUGGESTIONS_CACHED_MAX = 1_024
+SUGGESTIONS_PER_S_MAX = 50
+
+# -- the exercise ----------------------------------------------------------------------------
+# Plain broadcasts wait this long for a worker that has asked for the native way to greet.
+PLAIN_HOLD_S = 0.5
+# A worker's results get through only once its PUB has met our SUB, a little after it subscribed.
+PLAIN_JOIN_S = 0.1
+PLAIN_HELD_LINES_MAX = 10_000
+PLAIN_PREFIXES_MAX = 4_096
+# A worker that found the native way is plain again after this long without a greeting.
+NATIVE_SILENCE_S = 1.0
+# client.py, its input at an end, leaves after this long without any result.
+PLAIN_PATIENCE_S = 5.0
+
+assert LINE_BYTES_MAX + NAME_CHARS_MAX < MESSAGE_BYTES_TARGET
+assert MESSAGE_BYTES_TARGET + LINE_BYTES_MAX < MESSAGE_BYTES_MAX
+assert LINE_BYTES_MAX >= TEXT_BYTES_MAX
+assert ACK_LINES < WINDOW_LINES < CLIENT_LINES_MAX < NUMBER_MAX
+assert CREDIT_LINES_MAX < WINDOW_LINES, "one executor can take a client's whole window"
+assert RECEIVED_LINES < CREDIT_LINES_MAX
+assert 1000 * RECONNECT_GRACE_S > RECONNECT_MS, "a cut connection comes back within the grace"
+assert 1000 * min(START_GRACE_S, NO_WORKER_GRACE_S) > RECONNECT_MS_MAX
+assert HEARTBEAT_S * HEARTBEATS_MISSED_MAX > RECONNECT_GRACE_S
+assert RECONNECT_GRACE_S < EXECUTOR_RETURN_S < CLIENT_ABSENCE_S_MAX
+assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
+assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
+assert FLUSH_S < SLICE_S

@@ -1,0 +1,1 @@
+"""Sockets as all of our processes set them up; it decides nothing."""

@@ -1,0 +1,139 @@
+"""A peer's connection to the server: one DEALER and the monitor that tells how it fares.
+
+With ZMQ_IMMEDIATE a send fails while there is no connection, so nothing is queued for a dead
+server and delivered to the next. One thread owns the socket. Nothing here knows what frames mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from linebus import limits
+from linebus.errors import UsageError
+from linebus.net import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Event(Enum):
+    """What the monitor tells."""
+
+    CONNECTED = auto()
+    DISCONNECTED = auto()
+    REFUSED = auto()  # nothing accepts connections there; libzmq tries again
+    STRANGE = auto()  # what accepts connections there does not speak ZMTP as a ROUTER would
+
+
+_EVENTS = {
+    zmq.EVENT_HANDSHAKE_SUCCEEDED: Event.CONNECTED,
+    zmq.EVENT_DISCONNECTED: Event.DISCONNECTED,
+    zmq.EVENT_CLOSED: Event.REFUSED,
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: Event.STRANGE,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Event.STRANGE,
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: Event.STRANGE,
+}
+_FRAMES = 2
+_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+def new_context() -> zmq.Context[zmq.Socket[bytes]]:
+    """Return a context whose sockets never keep a process from exiting for long."""
+    context = zmq.Context()
+    context.setsockopt(zmq.LINGER, limits.LINGER_MS)
+    return context
+
+
+def check_address(address: str) -> None:
+    """Raise UsageError unless this looks like tcp://host:port."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found["port"]) < 65536:  # noqa: PLR2004  TCP ports
+        raise UsageError(f"'{address}' is not an address; one looks like {limits.ADDRESS}")
+
+
+def can_resolve(address: str) -> bool:
+    """Return whether the host in an address is known; may wait for a name server."""
+    found = _ADDRESS.fullmatch(address)
+    try:
+        socket.getaddrinfo(found["host"].strip("[]") if found else "", None)
+    except OSError:
+        return False
+    return True
+
+
+class Dealer:
+    """A DEALER connected to one address, such as tcp://127.0.0.1:5555."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+        """Connect in the background. Raises UsageError where the address makes no sense."""
+        check_address(address)
+        self.address = address
+        self.socket = context.socket(zmq.DEALER)
+        for option, value in (
+            (zmq.IPV6, int("[" in address)),
+            (zmq.IMMEDIATE, 1),
+            (zmq.SNDHWM, limits.PEER_HWM_MESSAGES),
+            (zmq.RCVHWM, limits.PEER_HWM_MESSAGES),
+            (zmq.MAXMSGSIZE, limits.PEER_MESSAGE_BYTES_MAX),
+            (zmq.RECONNECT_IVL, limits.RECONNECT_MS),
+            (zmq.RECONNECT_IVL_MAX, limits.RECONNECT_MS_MAX),
+            (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
+            (zmq.HEARTBEAT_IVL, limits.ZMTP_HEARTBEAT_MS),
+        ):
+            self.socket.setsockopt(option, value)
+        self.monitor = self.socket.get_monitor_socket(sum(_EVENTS))
+        try:
+            self.socket.connect(address)
+        except (zmq.ZMQError, UnicodeEncodeError) as error:
+            self.close()
+            raise UsageError(
+                f"{address!r} is not an address; one looks like {limits.ADDRESS}"
+            ) from error
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Have the poller wake up for arrivals and for news of the connection."""
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self.monitor, zmq.POLLIN)
+
+    def unregister(self, poller: zmq.Poller) -> None:
+        """Take both sockets out of the poller again."""
+        poller.unregister(self.socket)
+        poller.unregister(self.monitor)
+
+    def events(self) -> Iterator[Event]:
+        """Yield what has happened to the connection since the last call, in order."""
+        while self.monitor.poll(0):
+            parsed = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
+            yield _EVENTS[zmq.Event(parsed["event"])]
+
+    def send(self, first: bytes, body: bytes) -> bool:
+        """Send two frames without waiting; return False where there is no room now."""
+        try:
+            frames.send(self.socket, first, body)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """Return the next two frames, or None where nothing has arrived.
+
+        Messages with any other number of frames are dropped.
+        """
+        while (received := frames.receive(self.socket)) is not None:
+            if len(received) == _FRAMES:
+                return received[0].bytes, received[1].bytes
+        return None
+
+    def close(self) -> None:
+        """Close both sockets; what was sent has a moment to leave."""
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.disable_monitor()
+        self.monitor.close(linger=0)
+        self.socket.close()

@@ -1,0 +1,95 @@
+"""What linebus asks of the operating system about processes; nothing here knows of messages."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent ends, and end now if that has happened.
+
+    Linux does the first through PR_SET_PDEATHSIG (prctl(2)). Elsewhere the caller notices by the
+    end of a pipe or by `parent_is_gone`.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent_is_gone(parent_pid):
+        os._exit(1)
+
+
+def parent_is_gone(parent_pid: int) -> bool:
+    """Return whether the process that started this one has ended."""
+    return os.getppid() != parent_pid
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open descriptors to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def seed_c_library() -> None:
+    """Seed the C library's `rand`, from which libzmq draws routing ids (zeromq/libzmq#4633)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).srand(int.from_bytes(os.urandom(4), "little"))
+
+
+class StopSignals:
+    """SIGTERM and SIGINT as something to poll for: a descriptor that becomes readable.
+
+    Between `__enter__` and `__exit__` the first signal only sets `received`; a second one ends the
+    process at once, as it would without this. Main thread only.
+    """
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        """Change nothing yet; `numbers` are the signals to catch."""
+        self._numbers = numbers or (signal.SIGTERM, signal.SIGINT)
+        self.received: signal.Signals | None = None
+        self._read, self._write = socket.socketpair()
+        self._former: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        """Catch the signals from now on."""
+        for sock in (self._read, self._write):
+            sock.settimeout(0)
+        for number in self._numbers:
+            self._former[number] = signal.signal(number, self._note)
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Restore what was."""
+        signal.set_wakeup_fd(-1)
+        for number, former in self._former.items():
+            signal.signal(number, former)  # type: ignore[arg-type]  # as signal() gave it
+        self._read.close()
+        self._write.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll for reading."""
+        return self._read.fileno()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+        for each in self._numbers:
+            signal.signal(each, signal.SIG_DFL)

@@ -1,0 +1,5 @@
+"""The built-in services, one file a family, and how to declare and find a service.
+
+`declare` turns a typed function into a service; `catalog` finds services by name;
+`numbers` answers questions about integers. Nothing here knows sockets, clocks or messages.
+"""

@@ -1,0 +1,1 @@
+"""How messages look: their types, their bytes. No state, no meaning, no I/O."""

@@ -1,0 +1,1 @@
+"""What answers: a pure session, the guardian process, and the executors that run the services."""

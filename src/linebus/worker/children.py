@@ -1,0 +1,76 @@
+"""An executor's process as its guardian holds it: pipes, position, key, and how it ended.
+
+Children are spawned, never forked: a fork would share sockets and threads that break in a child.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from linebus import limits
+from linebus.worker import pipes
+from linebus.worker.position import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Child:
+    """One executor's process."""
+
+    def __init__(self, references: Sequence[str], address: str | None, now: float) -> None:
+        """Start it; it will load `references` and connect to `address`, if there is one yet."""
+        self.started_at = now
+        self.is_ready = False
+        self.working_on: int | None = None
+        key = os.urandom(limits.KEY_BYTES)
+        self.key_hash = hashlib.sha256(key).digest()
+        self.position = Position.create()
+        report, report_of_child = os.pipe()
+        arguments = [str(os.getpid()), str(report_of_child), str(self.position.descriptor)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "linebus.worker.executor", *arguments],
+            stdin=subprocess.PIPE,
+            pass_fds=(report_of_child, self.position.descriptor),
+        )
+        os.close(report_of_child)
+        os.set_blocking(report, False)
+        self.report = pipes.PipeReader(report, pipes.ToGuardian)
+        assert self.process.stdin is not None, "asked for above"
+        control = self.process.stdin.fileno()
+        os.set_blocking(control, False)
+        self.control = pipes.PipeWriter(control)
+        self.control.write(pipes.Start(list(references), key, address))
+
+    def stop(self) -> None:
+        """Ask it to finish the line at hand and to end."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+    def bury(self) -> tuple[int, str]:
+        """Reap it, release what it held; return the line it worked on and how it ended."""
+        self.process.kill()  # its pipe is closed: whatever of it is left is of no use
+        code = self.process.wait()
+        position = self.position.read()
+        self.position.close()
+        os.close(self.report.descriptor)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return position, _how(code)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,276 @@
+"""An executor: a child process that runs the user's code, one line after the other.
+
+It holds its own connection to the server, so a request takes no extra hop. It ends with its
+guardian. Started as `python -m linebus.worker.executor GUARDIAN_PID REPORT_FD POSITION_FD`, with
+what it must not show to others (the key) on its standard input.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import zmq
+
+from linebus import limits, process
+from linebus.errors import ConnectError, Refused, ServiceNotLoaded
+from linebus.net.clock import milliseconds_until
+from linebus.net.dealer import Dealer, Event, new_context
+from linebus.services.catalog import load
+from linebus.wire.messages import Offer
+from linebus.wire.native import escape_surrogates
+from linebus.worker import pipes
+from linebus.worker.position import Position
+from linebus.worker.session import ExecutorSession, Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linebus.services.catalog import AnyService
+
+log = logging.getLogger("linebus.worker")
+
+
+class Executor:
+    """Works on what the server sends, and on plain lines that the guardian hands over."""
+
+    def __init__(
+        self,
+        services: Sequence[AnyService],
+        start: pipes.Start,
+        control: pipes.PipeReader,
+        report: pipes.PipeWriter,
+        position: Position,
+    ) -> None:
+        """Connect where an address is known already."""
+        self._answers = {service.name: service.answer for service in services}
+        self._key = start.key
+        self._control = control
+        self._report = report
+        self._position = position
+        self._signals = process.StopSignals(signal.SIGTERM)
+        self._context = new_context()
+        self._poller = zmq.Poller()
+        self._poller.register(control.descriptor, zmq.POLLIN)
+        self._session = self._new_session()
+        self._dealer: Dealer | None = None
+        self._frames: list[tuple[bytes, bytes]] = []
+        self._sent_at = 0.0
+        if start.address:
+            self._connect(start.address)
+
+    def _new_session(self) -> ExecutorSession:
+        return ExecutorSession(os.urandom(limits.SESSION_BYTES), "linebus.worker", self._key)
+
+    def run(self) -> None:
+        """Work until the guardian ends or SIGTERM comes; then the line at hand is the last."""
+        with self._signals:
+            self._poller.register(self._signals.fileno(), zmq.POLLIN)
+            while not self._signals.received and not self._control.is_at_end:
+                work = self._session.next_slice()
+                if work is None:
+                    self._exchange()
+                else:
+                    self._work(work)
+                    if not self._session.holds_work or self._is_time_to_send():
+                        self._send()
+            self._leave()
+
+    # -- working -----------------------------------------------------------------------------
+
+    def _work(self, work: Slice) -> None:
+        """Answer the lines of a slice, sending what is done every half a millisecond.
+
+        This is the executor's one loop over lines and the hot path of every service.
+        """
+        first, service, lines = work
+        answer = self._answers.get(service, _not_offered)
+        cell, clock = self._position.cell, time.monotonic
+        texts: list[str] = []
+        failed: list[int] = []
+        begun_at = clock()
+        send_at = max(begun_at, self._sent_at + limits.FLUSH_S)
+        for number, arguments in enumerate(lines, first):
+            cell[0] = number
+            try:
+                text = answer(arguments)
+            except Refused as error:
+                text = str(error)
+                failed.append(len(texts))
+            except Exception as error:  # noqa: BLE001  whatever a service raises is its answer
+                text = _failure(service, error)
+                failed.append(len(texts))
+            texts.append(text)
+            if (now := clock()) >= send_at and len(texts) < len(lines):
+                if not self._hand_over(first, texts, failed, now - begun_at):
+                    return
+                first += len(texts)
+                texts, failed, begun_at = [], [], clock()
+                send_at = begun_at + limits.FLUSH_S
+        cell[0] = 0
+        if texts:
+            self._session.answer(first, texts, failed, clock() - begun_at)
+
+    def _hand_over(self, first: int, texts: list[str], failed: list[int], took_s: float) -> bool:
+        """Send what is done in the middle of a slice; return whether the rest is still wanted."""
+        generation = self._session.generation
+        self._session.answer(first, texts, failed, took_s)
+        self._send()
+        self._receive(time.monotonic())
+        if self._session.generation == generation and not self._signals.received:
+            return True
+        self._position.cell[0] = 0
+        return False
+
+    def _is_time_to_send(self) -> bool:
+        return time.monotonic() >= self._sent_at + limits.FLUSH_S
+
+    # -- the server --------------------------------------------------------------------------
+
+    def _connect(self, address: str) -> None:
+        if self._dealer is not None and self._dealer.address == address:
+            return
+        if self._dealer is not None:
+            self._dealer.unregister(self._poller)
+            self._dealer.close()
+            self._session = self._new_session()
+        self._dealer = Dealer(self._context, address)
+        self._dealer.register(self._poller)
+
+    def _exchange(self) -> None:
+        """Wait for something to arrive, from the server or from the guardian."""
+        at = self._session.next_deadline()
+        if self._frames:
+            at = min(at, time.monotonic() + limits.STALLED_RETRY_S)
+        ready = dict(self._poller.poll(milliseconds_until(at, time.monotonic())))
+        now = time.monotonic()
+        if self._dealer is not None and self._dealer.monitor in ready:
+            self._look_at_connection(self._dealer, now)
+        self._receive(now)
+        self._session.tick(now)
+        if self._control.descriptor in ready:
+            for message in self._control.read():
+                self.obey(message)
+        self._send()
+
+    def _look_at_connection(self, dealer: Dealer, now: float) -> None:
+        for event in dealer.events():
+            if event is Event.CONNECTED:
+                self._session.connected(now)
+            elif event is Event.DISCONNECTED:
+                self._session.disconnected()
+                self._frames.clear()
+
+    def _receive(self, now: float) -> None:
+        while self._dealer is not None and (frames := self._dealer.receive()) is not None:
+            try:
+                self._session.receive(*frames, now)
+            except ConnectError as error:
+                # Another process may fare better; the guardian sees to it, not too often.
+                log.error("an executor ends: %s", error)  # noqa: TRY400  the sentence says it all
+                raise SystemExit(1) from error
+
+    def _send(self) -> None:
+        if self._dealer is None:
+            return
+        now = time.monotonic()
+        self._frames += self._session.outgoing(now)
+        while self._frames and self._dealer.send(*self._frames[0]):
+            del self._frames[0]
+        self._sent_at = now
+
+    def _leave(self) -> None:
+        self._send()
+        if self._dealer is not None:
+            for first, body in self._session.last_words():
+                self._dealer.send(first, body)
+            self._dealer.close()
+        self._context.destroy(linger=limits.LINGER_MS)
+
+    # -- the guardian ------------------------------------------------------------------------
+
+    def obey(self, message: pipes.ToExecutor) -> None:
+        """Do what the guardian says."""
+        match message:
+            case pipes.Connect(address=address):
+                self._connect(address)
+            case pipes.PlainLine(number=number, service=service, arguments=arguments):
+                self._report.write(self._answer_plain(number, service, arguments))
+            case _:
+                pass
+
+    def _answer_plain(self, number: int, service: str, arguments: str) -> pipes.PlainText:
+        failed = True
+        try:
+            text = self._answers.get(service, _not_offered)(arguments)
+            failed = False
+        except Refused as error:
+            text = str(error)
+        except Exception as error:  # noqa: BLE001  whatever a service raises is its answer
+            text = _failure(service, error)
+        return pipes.PlainText(number, escape_surrogates(text), failed)
+
+
+def _not_offered(_arguments: str) -> str:
+    raise Refused("this worker does not offer the service")
+
+
+def _failure(service: str, error: Exception) -> str:
+    """Return the client's sentence about an exception; the worker's log gets it in full."""
+    log.error("%s raised an exception", service, exc_info=error)
+    said = str(error)
+    return f"{service} failed: {type(error).__name__}" + (f": {said}" if said else "")
+
+
+def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
+    try:
+        services = load(references)
+    except ServiceNotLoaded as error:
+        report.write(pipes.Unloadable(str(error)))
+        return None
+    shown = limits.DESCRIPTION_CHARS_MAX
+    offers = [Offer(s.name, s.usage[:shown], s.doc[:shown]) for s in services]
+    report.write(pipes.Ready(offers))
+    return services
+
+
+def _take_standard_input() -> int:
+    """Move the control pipe off descriptor 0, so that a service that reads gets an end of file."""
+    control = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return control
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run an executor for the guardian with this pid."""
+    guardian_pid, report_descriptor, position_descriptor = map(int, arguments)
+    process.end_with_parent(guardian_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the guardian's to handle
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    inheritable = False  # what a service starts must not hold on to them
+    for descriptor in (report_descriptor, position_descriptor):
+        os.set_inheritable(descriptor, inheritable)
+    control = pipes.PipeReader(_take_standard_input(), pipes.ToExecutor)
+    first_words = control.read()
+    if not first_words:
+        return 1
+    report = pipes.PipeWriter(report_descriptor)
+    services = _load(first_words[0].references, report)
+    if services is None:
+        return 1
+    position = Position(position_descriptor)
+    executor = Executor(services, first_words[0], control, report, position)
+    for message in first_words[1:]:
+        executor.obey(message)
+    executor.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,329 @@
+"""The guardian: a worker's parent process. It keeps executors alive and never runs user code.
+
+So its heartbeat goes on whatever the code in the executors does, and it can tell the server the
+moment one of them dies, and on which line. Started with two ports of the exercise, it is a plain
+worker for anyone's server until it finds the native way; see docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+import zmq
+
+from linebus import limits, process
+from linebus.errors import ConnectError, ServiceNotLoaded
+from linebus.net.clock import milliseconds_until
+from linebus.net.dealer import Dealer, Event, new_context
+from linebus.wire import plain
+from linebus.worker import pipes
+from linebus.worker.children import Child
+from linebus.worker.plain_link import PlainLink
+from linebus.worker.relay import PlainRelay
+from linebus.worker.session import GuardianSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linebus.wire.messages import Offer
+
+log = logging.getLogger("linebus.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker offers and where: `address` of a server, or the exercise's two `ports`.
+
+    `references` are built-in services by name or module:object; `executors` their processes.
+    """
+
+    references: tuple[str, ...]
+    executors: int
+    address: str | None = None
+    ports: tuple[int, int] | None = None
+    host: str = limits.HOST
+
+
+class Guardian:
+    """Keeps `config.executors` executors alive and speaks for them. `run` returns when stopped."""
+
+    def __init__(self, config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+        """Open the sockets; `on_news` gets sentences for people."""
+        self._config = config
+        self._on_news = on_news
+        self._signals = process.StopSignals()
+        self._poller = zmq.Poller()
+        self._context = new_context()
+        self._children: dict[int, Child] = {}
+        self._restart_at: list[float] = []
+        self._restart_s = 0.0
+        self._failures = 0
+        self._offers: list[Offer] = []
+        self._session = self._new_session()
+        self._dealer: Dealer | None = None
+        self._frames: list[tuple[bytes, bytes]] = []
+        self._stop_at = inf
+        self._relay = PlainRelay()
+        self._link: PlainLink | None = None
+        self._native_until = 0.0
+        self._hint_until = 0.0
+        self._was_greeted = False
+        self._tell_absence_at = time.monotonic() + limits.ABSENCE_NOTICE_S
+        if config.address:
+            self._connect(config.address)
+
+    def _new_session(self) -> GuardianSession:
+        ident = os.urandom(limits.SESSION_BYTES)
+        discovered = self._config.ports is not None
+        return GuardianSession(ident, "linebus.worker", discovered=discovered)
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then let every executor finish the line at hand.
+
+        Raises ServiceNotLoaded where what should be offered cannot be loaded, VersionMismatch and
+        SessionRefused where the server named by an address refuses.
+        """
+        with self._signals:
+            self._poller.register(self._signals.fileno(), zmq.POLLIN)
+            try:
+                self._restart_at = [0.0] * self._config.executors
+                while self._children or not self._signals.received:
+                    self._turn()
+            finally:
+                self._leave()
+
+    def _turn(self) -> None:
+        """Wait for the next thing to do, and do all there is."""
+        now = time.monotonic()
+        self._start_children(now)
+        ready = dict(self._poller.poll(self._patience_ms(now)))
+        now = time.monotonic()
+        for descriptor in ready.keys() & self._children.keys():
+            self._hear_child(self._children[descriptor], now)
+        self._flush_controls()
+        self._hear_server(now)
+        self._session.tick(now)
+        if self._link is not None:
+            self._hear_plain(self._link, now)
+        if self._signals.received:
+            self._stop_children(now)
+        self._send(now)
+
+    def _patience_ms(self, now: float) -> int | None:
+        at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
+        if self._config.address:
+            at = min(at, self._tell_absence_at)
+        if self._frames:
+            at = min(at, now + limits.STALLED_RETRY_S)
+        if self._link is not None:
+            at = min(at, *[t for t in (self._native_until, self._hint_until) if t > now])
+        if self._session.is_greeted:
+            at = min(at, now + limits.HEARTBEAT_S)
+        return milliseconds_until(at, now)
+
+    # -- executors ---------------------------------------------------------------------------
+
+    def _start_children(self, now: float) -> None:
+        if self._signals.received:
+            self._restart_at.clear()
+        for _ in [at for at in self._restart_at if at <= now]:
+            address = self._dealer.address if self._dealer is not None else None
+            child = Child(self._config.references, address, now)
+            self._children[child.report.descriptor] = child
+            self._poller.register(child.report.descriptor, zmq.POLLIN)
+            self._session.vouch(child.key_hash)
+        self._restart_at = [at for at in self._restart_at if at > now]
+
+    def _hear_child(self, child: Child, now: float) -> None:
+        for message in child.report.read():
+            match message:
+                case pipes.Ready(offers=offers):
+                    self._ready(child, offers, now)
+                case pipes.Unloadable(reason=reason) if not self._offers:
+                    raise ServiceNotLoaded(reason)
+                case pipes.Unloadable(reason=reason):
+                    log.error("an executor cannot load its services any more: %s", reason)
+                case pipes.PlainText(number=number, text=text, failed=failed):
+                    child.working_on = None
+                    self._publish(self._relay.finished(number, text, failed=failed))
+        if child.report.is_at_end:
+            self._bury(child, now)
+
+    def _ready(self, child: Child, offers: list[Offer], now: float) -> None:
+        child.is_ready = True
+        self._failures = 0
+        if not self._offers:
+            self._offers = offers
+            self._session.offer(offers, now)
+            self._join_exercise()
+            names = ", ".join(offer.name for offer in offers)
+            count = self._config.executors
+            self._on_news(f"offering {names} with {count} executor{'s' * (count > 1)}")
+
+    def _bury(self, child: Child, now: float) -> None:
+        del self._children[child.report.descriptor]
+        self._poller.unregister(child.report.descriptor)
+        position, how = child.bury()
+        self._session.lost(child.key_hash, position, how)
+        if child.working_on is not None:
+            self._publish(self._relay.lost(child.working_on, how))
+        if self._signals.received:
+            return
+        if not child.is_ready:
+            self._failures += 1
+            if not self._offers and self._failures >= limits.STRIKES_MAX:
+                raise ServiceNotLoaded(f"executors end before they are ready; the last {how}")
+        log.warning("an executor %s; another one is started", how)
+        if now - child.started_at >= limits.SHORT_LIFE_S:
+            self._restart_s = 0.0
+        self._restart_at.append(now + self._restart_s)
+        self._restart_s = min(max(limits.RESTART_S, 2 * self._restart_s), limits.RESTART_S_MAX)
+
+    def _flush_controls(self) -> None:
+        for child in self._children.values():
+            if child.control.is_waiting:
+                child.control.flush()
+
+    def _stop_children(self, now: float) -> None:
+        if self._stop_at == inf:
+            self._stop_at = now + limits.DRAIN_S
+            self._poller.unregister(self._signals.fileno())  # it stays readable
+            for child in self._children.values():
+                child.stop()
+        elif now >= self._stop_at:
+            for child in self._children.values():
+                child.kill()
+
+    # -- the server --------------------------------------------------------------------------
+
+    def _connect(self, address: str) -> None:
+        if self._dealer is not None:
+            self._dealer.unregister(self._poller)
+            self._dealer.close()
+            self._session.disconnected()
+        self._frames.clear()
+        self._dealer = Dealer(self._context, address)
+        self._dealer.register(self._poller)
+
+    def _hear_server(self, now: float) -> None:
+        dealer = self._dealer
+        if dealer is None:
+            return
+        for event in dealer.events():
+            if event is Event.CONNECTED:
+                self._session.connected(now)
+            elif event is Event.DISCONNECTED:
+                self._session.disconnected()
+                self._frames.clear()
+        while (frames := dealer.receive()) is not None:
+            try:
+                self._session.receive(*frames, now)
+            except ConnectError:
+                if self._config.address:
+                    raise
+                self._session.disconnected()  # a hint led astray; the exercise goes on
+        if self._session.is_silent(now):
+            self._connect(dealer.address)
+        self._note_presence(dealer, now)
+
+    def _note_presence(self, dealer: Dealer, now: float) -> None:
+        is_greeted = self._session.is_greeted
+        if is_greeted and not self._was_greeted:
+            self._on_news(f"in session with {dealer.address}")
+            for child in self._children.values():
+                child.control.write(pipes.Connect(dealer.address))
+        elif now >= self._tell_absence_at and self._config.address:
+            self._tell_absence_at = inf
+            self._on_news(f"no server at {dealer.address} yet; waiting for one")
+        if is_greeted:
+            self._native_until = now + limits.NATIVE_SILENCE_S
+            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
+        self._was_greeted = is_greeted
+
+    def _send(self, now: float) -> None:
+        if self._dealer is None:
+            return
+        self._frames += self._session.outgoing(now)
+        while self._frames and self._dealer.send(*self._frames[0]):
+            del self._frames[0]
+
+    # -- the exercise ------------------------------------------------------------------------
+
+    def _join_exercise(self) -> None:
+        """Open the exercise's sockets, now that a line or a greeting would find an executor.
+
+        The welcome line is subscribed to from here on, and a server of ours waits only a moment
+        for whoever has done that to say hello.
+        """
+        if self._config.ports:
+            inputs, outputs = (f"tcp://{self._config.host}:{port}" for port in self._config.ports)
+            self._link = PlainLink(self._context, inputs, outputs)
+            self._poller.register(self._link.inputs, zmq.POLLIN)
+
+    def _hear_plain(self, link: PlainLink, now: float) -> None:
+        """Be a plain worker while there is no native server, else only look for hints."""
+        self._drop_vain_hint(now)
+        is_native = now < self._native_until
+        services = set() if is_native else {offer.name for offer in self._offers}
+        link.subscribe(services)
+        if is_native:
+            self._relay.drop_waiting()
+        for line in link.lines():
+            if line.startswith(plain.HINT_PREFIX):
+                self._follow_hint(line)
+            else:
+                self._publish(self._relay.accept(line, services))
+        for child in self._children.values():
+            if self._relay.is_waiting and child.is_ready and child.working_on is None:
+                child.working_on, service, arguments = self._relay.next_line()
+                child.control.write(pipes.PlainLine(child.working_on, service, arguments))
+
+    def _follow_hint(self, line: str) -> None:
+        """Try the native way; anyone may have typed the line, so nothing else changes yet."""
+        port = plain.parse_hint(line)
+        if port is None or self._session.is_greeted:
+            return
+        address = f"tcp://{self._config.host}:{port}"
+        if self._dealer is None or self._dealer.address != address:
+            self._connect(address)
+        self._hint_until = time.monotonic() + limits.GREETING_S
+
+    def _drop_vain_hint(self, now: float) -> None:
+        """Leave alone what a hint led to and what does not greet: it may be anyone's REP socket."""
+        if self._dealer is None or self._session.is_greeted:
+            self._hint_until = now + limits.GREETING_S
+        elif now >= self._hint_until:
+            self._dealer.unregister(self._poller)
+            self._dealer.close()
+            self._dealer = None
+            self._session.disconnected()
+            self._frames.clear()
+
+    def _publish(self, text: str | None) -> None:
+        if text is not None and self._link is not None:
+            self._link.publish(text)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        for child in self._children.values():
+            child.process.send_signal(signal.SIGKILL)
+            child.bury()
+        if self._dealer is not None:
+            for first, body in self._session.last_words():
+                self._dealer.send(first, body)
+            self._dealer.close()
+        if self._link is not None:
+            self._link.close()
+        self._context.destroy(linger=limits.LINGER_MS)
+
+
+def work(config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises what `Guardian.run` raises."""
+    Guardian(config, on_news).run()

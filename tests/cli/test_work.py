@@ -1,0 +1,85 @@
+"""`linebus work`: what it hands to the guardian, and what it says."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linebus import process
+from linebus.cli.main import main
+from linebus.worker import guardian
+from linebus.worker.guardian import WorkerConfig
+from tests.support import free_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[WorkerConfig]:
+    """What workers were started with; none runs."""
+    started: list[WorkerConfig] = []
+
+    def stand_in(config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+        started.append(config)
+        on_news("so it goes")
+
+    monkeypatch.setattr(guardian, "work", stand_in)
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.delenv("LINEBUS_URL", raising=False)
+    return started
+
+
+def test_services_are_offered_to_the_usual_server(
+    configs: list[WorkerConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["work", "gcd", "shop:price", "--procs", "3"]) == 0
+    assert configs == [WorkerConfig(("gcd", "shop:price"), 3, "tcp://127.0.0.1:5555")]
+    assert capsys.readouterr().out == "linebus: so it goes\n"
+
+
+def test_there_is_an_executor_for_each_core(
+    configs: list[WorkerConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "cores", lambda: 5)
+    main(["work", "gcd"])
+    assert configs[0].executors == 5
+
+
+def test_the_server_is_named_by_the_option_or_else_by_the_environment(
+    configs: list[WorkerConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEBUS_URL", "tcp://192.0.2.7:1")
+    main(["work", "gcd"])
+    main(["work", "gcd", "--bus", "tcp://192.0.2.8:2"])
+    assert [config.address for config in configs] == ["tcp://192.0.2.7:1", "tcp://192.0.2.8:2"]
+
+
+def test_with_ports_it_joins_the_exercise_instead(
+    configs: list[WorkerConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEBUS_URL", "tcp://192.0.2.7:1")
+    main(["work", "gcd", "--procs", "1", "--ports", "7", "8", "--host", "192.0.2.9"])
+    assert configs == [WorkerConfig(("gcd",), 1, None, (7, 8), "192.0.2.9")]
+
+
+def test_with_a_parent_it_ends_with_it(
+    configs: list[WorkerConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents: list[int] = []
+    monkeypatch.setattr(process, "end_with_parent", parents.append)
+    main(["work", "gcd", "--parent", "41"])
+    main(["work", "gcd"])
+    assert parents == [41]
+
+
+def test_a_service_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["work", "gdc", "--procs", "1", "--bus", free_address()]) == 2
+    assert "no built-in service is called 'gdc'; did you mean 'gcd'?" in capsys.readouterr().err
+
+
+def test_an_address_that_makes_no_sense_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["work", "gcd", "--bus", "nonsense"]) == 2
+    assert "one looks like tcp://127.0.0.1:5555" in capsys.readouterr().err

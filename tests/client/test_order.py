@@ -1,0 +1,66 @@
+import pytest
+
+from linebus.client.order import Order
+from linebus.client.session import ClientSession
+from tests.core.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.guardian({"a": lambda text: f"a:{text}", "b": lambda text: f"b:{text}"}, procs=2)
+    world.pass_time(3)
+    return world
+
+
+def test_replies_leave_in_the_order_of_the_lines(world: World) -> None:
+    client = world.client()
+    lines = [f"{'ab'[n % 3 == 0]} {n}" for n in range(500)]
+    client.ask(*lines)
+    world.work()
+    assert client.texts == [f"{line[0]}:{line[2:]}" for line in lines]
+
+
+def test_a_missing_reply_holds_back_those_behind_it() -> None:
+    session = ClientSession(b"s" * 16, "test")
+    order = Order(session)
+    order.ask(["a 1", "", "a 2"])
+    assert list(order.take()) == []
+    assert order.owed == 3
+
+
+def test_odd_spellings_join_the_same_stream(world: World) -> None:
+    client = world.client()
+    client.ask("a 1", " a 2", "a\t3", "a 4\r\n", "a   5 ", "a")
+    world.work()
+    assert client.texts == ["a:1", "a:2", "a:3", "a:4", "a:  5", "a:"]
+
+
+def test_lines_without_a_service_are_answered_in_their_place(world: World) -> None:
+    client = world.client()
+    client.ask("", "a 1", "???", "a 2")
+    world.work()
+    assert client.outcomes == ["no_service", "answered", "no_service", "answered"]
+
+
+def test_two_callers_of_one_session_get_their_own_replies(world: World) -> None:
+    client = world.client()
+    other = Order(client.session)
+    client.ask("a 1", "a 2")
+    other.ask(["a 3", "b 4"])
+    client.ask("a 5")
+    world.work()
+    assert client.texts == ["a:1", "a:2", "a:5"]
+    assert [reply.text for reply in other.take()] == ["a:3", "b:4"]
+    assert (client.order.owed, other.owed) == (0, 0)
+
+
+def test_who_gives_up_leaves_the_others_alone(world: World) -> None:
+    client = world.client()
+    other = Order(client.session)
+    other.ask(["a 1", "a 2"])
+    client.ask("a 3")
+    other.forget()
+    world.work()
+    assert client.texts == ["a:3"]
+    assert list(other.take()) == []

@@ -1,0 +1,555 @@
+import pytest
+
+from linebus import limits
+from linebus.core.peer import PeerSession
+from linebus.errors import SessionRefused
+from linebus.wire import messages as m
+from linebus.wire import native
+from tests.core.world import Link, World
+
+
+def echo(arguments: str) -> str:
+    if arguments == "bad":
+        raise ValueError("bad is refused; usage: echo X")
+    return f"echo {arguments}"
+
+
+def upper(arguments: str) -> str:
+    return arguments.upper()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def served(world: World) -> World:
+    world.guardian({"echo": echo, "upper": upper})
+    world.pass_time(limits.START_GRACE_S + 1)
+    return world
+
+
+# -- the plain way through ----------------------------------------------------------------------
+
+
+def test_a_lone_request_is_answered_and_the_reply_says_by_whom(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.work()
+    [reply] = client.replies
+    assert (reply.outcome, reply.text, reply.attempt) == ("answered", "echo 1", 1)
+    assert reply.worker > 0
+    assert reply.ran_s == pytest.approx(0.001)
+
+
+def test_replies_come_in_the_order_of_the_lines_across_services(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1", "upper a", "echo 2", "nosuch 3", "upper b", "echo bad", "echo 3")
+    served.work()
+    assert client.texts[:3] == ["echo 1", "A", "echo 2"]
+    assert client.texts[4:] == ["B", "bad is refused; usage: echo X", "echo 3"]
+    assert client.outcomes == [
+        *["answered"] * 3,
+        "no_service",
+        "answered",
+        "failed",
+        "answered",
+    ]
+
+
+def test_two_thousand_lines_are_answered_by_several_executors(served: World) -> None:
+    served.guardian({"echo": echo}, procs=3)
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(2_000)])
+    served.work()
+    assert client.texts == [f"echo {n}" for n in range(2_000)]
+    assert len({reply.worker for reply in client.replies}) == 4
+
+
+def test_queued_s_is_the_time_between_receipt_and_dispatch(world: World) -> None:
+    client = world.client()
+    client.ask("echo 1")
+    world.pump()
+    world.pass_time(1.0)
+    world.guardian({"echo": echo})
+    world.work()
+    assert client.replies[0].queued_s == pytest.approx(1.0)
+
+
+def test_idle_executors_share_a_run_evenly(served: World) -> None:
+    served.guardian({"echo": echo}, procs=1)
+    served.pump()
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(8)])
+    served.pump()
+    assert sorted(sum(len(s.lines) for s in e.session._held) for e in served.executors) == [4, 4]
+
+
+def test_clients_take_turns_a_slice_at_a_time(served: World) -> None:
+    many, one = served.client(), served.client()
+    many.ask(*[f"echo {n}" for n in range(5_000)])
+    served.pump()
+    one.ask("echo lone")
+    served.pump()
+    while not one.replies:
+        executor = served.executors[0]
+        assert executor.begin()
+        executor.finish()
+        served.pump()
+    assert len(many.replies) < 100
+
+
+def test_services_of_one_executor_take_turns(served: World) -> None:
+    client, other = served.client(), served.client()
+    client.ask(*[f"echo {n}" for n in range(5_000)])
+    served.pump()
+    other.ask("upper x")
+    served.pump()
+    while not other.replies:
+        assert served.executors[0].begin()
+        served.executors[0].finish()
+        served.pump()
+    assert len(client.replies) < 100
+
+
+# -- names and absence --------------------------------------------------------------------------
+
+
+def test_an_unknown_name_ends_at_once_with_the_nearest_known_one(served: World) -> None:
+    client = served.client()
+    client.ask("ehco 1")
+    served.pump()
+    assert client.outcomes == ["no_service"]
+    assert "did you mean 'echo'?" in client.texts[0]
+
+
+def test_a_fresh_broker_gives_everyone_the_grace(world: World) -> None:
+    client = world.client()
+    client.ask("echo 1", "never 2")
+    world.pump()
+    assert not client.replies
+    world.pass_time(limits.START_GRACE_S / 2)
+    world.guardian({"echo": echo})
+    world.work()
+    assert client.outcomes == ["answered"]
+    world.pass_time(limits.START_GRACE_S)
+    assert client.outcomes == ["answered", "no_service"]
+
+
+def test_a_name_asked_for_in_the_grace_works_once_it_is_offered(world: World) -> None:
+    client = world.client()
+    client.ask("echo 1")
+    world.pass_time(limits.START_GRACE_S + 1)
+    assert client.outcomes == ["no_service"]
+    client.ask("echo 2")
+    world.pump()
+    assert client.outcomes == ["no_service", "no_service"]
+    world.guardian({"echo": echo})
+    world.pump()
+    client.ask("echo 3")
+    world.work()
+    assert client.outcomes == ["no_service", "no_service", "answered"]
+
+
+def test_a_known_name_without_a_worker_waits_a_grace_and_then_says_so(served: World) -> None:
+    client = served.client()
+    served.kill_guardian(served.guardians[0])
+    client.ask("echo 1")
+    served.pass_time(limits.NO_WORKER_GRACE_S / 2)
+    assert not client.replies
+    served.pass_time(limits.NO_WORKER_GRACE_S)
+    assert client.outcomes == ["no_worker"]
+    assert "linebus work echo" in client.texts[0]
+
+
+def test_a_worker_that_comes_within_the_grace_answers(served: World) -> None:
+    client = served.client()
+    served.kill_guardian(served.guardians[0])
+    client.ask("echo 1")
+    served.pass_time(limits.NO_WORKER_GRACE_S / 2)
+    served.guardian({"echo": echo})
+    served.work()
+    assert client.outcomes == ["answered"]
+
+
+def test_the_grace_counts_from_the_request_where_the_worker_left_long_ago(served: World) -> None:
+    client = served.client()
+    served.kill_guardian(served.guardians[0])
+    served.pass_time(60)
+    client.ask("echo 1")
+    served.pass_time(limits.NO_WORKER_GRACE_S / 2)
+    assert not client.replies
+    served.pass_time(limits.NO_WORKER_GRACE_S)
+    assert client.outcomes == ["no_worker"]
+
+
+# -- connections that are cut, processes that die -----------------------------------------------
+
+
+def test_a_reply_lost_with_the_connection_is_sent_again(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    served.executors[0].begin()
+    client.link.cut()
+    served.executors[0].finish()
+    served.pump()
+    assert not client.replies
+    client.link.connect()
+    served.pump()
+    assert client.texts == ["echo 1"]
+
+
+def test_a_line_lost_with_the_connection_is_asked_again(served: World) -> None:
+    client = served.client()
+    served.pump()
+    client.ask("echo 1", "upper x")
+    client.link.collect()
+    client.link.cut()
+    client.link.connect()
+    served.work()
+    assert client.texts == ["echo 1", "X"]
+
+
+def test_a_line_in_progress_is_not_run_twice_because_its_client_came_back(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    client.link.cut()
+    client.link.connect()
+    served.pump()
+    executor = served.executors[0]
+    assert executor.begin()
+    executor.finish()
+    served.pump()
+    assert client.texts == ["echo 1"]
+    assert not executor.begin()
+
+
+def test_unanswered_lines_survive_a_restart_of_the_broker(served: World) -> None:
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(100)])
+    served.pump()
+    for _ in range(10):
+        served.executors[0].begin()
+        served.executors[0].finish()
+    served.pump()
+    served.restart_broker()
+    for link in served.links:
+        link.connect()
+    served.pass_time(0.1)
+    served.work()
+    assert client.texts == [f"echo {n}" for n in range(100)]
+
+
+def test_an_executor_may_come_back_before_its_guardian(served: World) -> None:
+    client = served.client()
+    served.restart_broker()
+    client.link.connect()
+    served.executors[0].link.connect()
+    client.ask("echo 1")
+    served.pass_time(0.1)
+    assert not client.replies
+    served.guardians[0].link.connect()
+    served.pass_time(0.1)
+    served.work()
+    assert client.texts == ["echo 1"]
+
+
+def test_the_lines_of_a_dead_executor_go_to_another_one(served: World) -> None:
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(10)])
+    served.pump()
+    victim = served.executors[0]
+    victim.begin()
+    victim.finish()
+    victim.begin()
+    served.guardians[0].kill_executor(victim)
+    served.work()
+    assert client.texts == [f"echo {n}" for n in range(10)]
+    assert {reply.attempt for reply in client.replies} <= {1, 2}
+    assert client.replies[5].attempt == 2
+
+
+def test_an_executor_that_comes_back_goes_on_where_it_was(served: World) -> None:
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(10)])
+    served.pump()
+    executor = served.executors[0]
+    for _ in range(3):
+        executor.begin()
+        executor.finish()
+    executor.link.cut()
+    executor.begin()
+    executor.finish()
+    executor.link.connect()
+    served.work()
+    assert client.texts == [f"echo {n}" for n in range(10)]
+    assert {reply.attempt for reply in client.replies} == {1}
+
+
+def test_an_executor_away_for_long_is_waited_for_while_its_guardian_is_heard(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    executor = served.executors[0]
+    executor.begin()
+    executor.link.cut()
+    served.pass_time(limits.EXECUTOR_RETURN_S / 2)
+    executor.finish()
+    executor.link.connect()
+    served.work()
+    assert client.replies[0].attempt == 1
+
+
+def test_an_executor_that_never_comes_back_loses_its_leases(served: World) -> None:
+    served.guardian({"echo": echo})
+    client = served.client()
+    client.ask("echo 1", "echo 2")
+    served.pump()
+    served.executors[0].link.cut()
+    served.pass_time(limits.EXECUTOR_RETURN_S + 1)
+    served.work()
+    assert client.texts == ["echo 1", "echo 2"]
+
+
+def test_late_answers_of_an_ended_session_never_count(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    late = served.executors[0]
+    late.begin()
+    late.link.cut()
+    served.pass_time(limits.EXECUTOR_RETURN_S + 1)
+    served.guardian({"echo": lambda _: "by another"})
+    served.guardians[0].executors.clear()
+    served.work()
+    late.link.connect()
+    late.link.collect()
+    late.link.deliver_to_server()
+    late.session.answer(1, ["late"], [], 0.001)
+    served.pass_time(1)
+    served.work()
+    assert client.texts == ["by another"]
+
+
+def test_a_guardian_that_falls_silent_has_ended_with_its_executors(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    stopped = served.guardians[0]
+    for link in (stopped.link, *[executor.link for executor in stopped.executors]):
+        served.links.remove(link)  # stopped: connected, and it says nothing
+    served.guardians.remove(stopped)
+    served.guardian({"echo": lambda _: "by another"})
+    served.pass_time(2 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S)
+    served.work()
+    assert client.texts == ["by another"]
+
+
+def test_only_the_line_at_hand_is_charged_and_thrice_is_enough(served: World) -> None:
+    client = served.client()
+    client.ask("echo before", "echo poison", "echo after")
+    deaths = 0
+    served.pump()
+    while any([executor.begin() for executor in served.executors]):  # noqa: C419  all begin
+        executor = served.executors[0]
+        work = executor._slice
+        assert work is not None
+        if work.lines[0] == "poison":
+            served.guardians[0].kill_executor(executor)
+            deaths += 1
+        else:
+            executor.finish()
+        served.pump()
+    assert deaths == limits.STRIKES_MAX
+    assert client.outcomes == ["answered", "quarantined", "answered"]
+    assert "killed by SIGKILL" in client.texts[1]
+
+
+def test_a_client_gone_for_too_long_is_forgotten_with_its_lines(world: World) -> None:
+    client = world.client()
+    world.guardian({"echo": echo}, procs=0)
+    client.ask(*[f"echo {n}" for n in range(100)])
+    world.pump()
+    client.link.cut()
+    world.clients.clear()
+    world.links.remove(client.link)
+    world.pass_time(limits.CLIENT_ABSENCE_S_MAX + 1)
+    assert not world.broker._clients
+    assert world.broker._held_bytes == 0
+    world.guardians[0].start_executor()
+    world.work()
+    assert world.broker._held_bytes == 0
+
+
+def test_goodbye_ends_a_clients_session_at_once(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    client.link.to_server.extend(client.session.last_words())
+    served.pump()
+    assert not served.broker._clients
+    served.work()
+    assert served.broker._held_bytes == 0
+
+
+# -- bounds -------------------------------------------------------------------------------------
+
+
+def test_acknowledged_replies_are_forgotten(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ACK_LINES", 50)
+    client = served.client()
+    for start in range(0, 1_000, 100):
+        client.ask(*[f"echo {n}" for n in range(start, start + 100)])
+        served.work()
+    [held] = served.broker._clients.values()
+    assert len(client.replies) == 1_000
+    assert held.lines_held <= 100
+    assert served.broker._held_bytes <= 100 * 100
+
+
+def test_an_executor_keeps_texts_only_until_the_broker_has_them(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECEIVED_LINES", 50)
+    client = served.client()
+    for start in range(0, 1_000, 100):
+        client.ask(*[f"echo {n}" for n in range(start, start + 100)])
+        served.work()
+    kept = sum(len(answers.texts) for answers in served.executors[0].session._kept)
+    assert kept <= 50 + 20
+
+
+def test_beyond_the_budget_requests_end_as_overloaded(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", 100)
+    client = served.client()
+    client.ask("echo 1")
+    served.work()
+    client.ask("echo " + "x" * 200)
+    served.work()
+    assert client.outcomes == ["answered", "overloaded"]
+
+
+def test_a_client_beyond_its_window_is_broken_off(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_LINES_MAX", 10)
+    client = served.client()
+    client.ask(*[f"echo {n}" for n in range(11)])
+    with pytest.raises(SessionRefused, match="not acknowledged"):
+        served.pump()
+
+
+def test_a_message_of_the_wrong_kind_ends_the_session_and_no_other(served: World) -> None:
+    honest, wrong = served.client(), served.client()
+    served.pump()
+    body = native.encode([m.Answers(1, ["x"], [], 0.0, 5)])[0]
+    wrong.link.to_server.append((wrong.session._token, body))
+    with pytest.raises(SessionRefused, match="a client does not send Answers"):
+        served.pump()
+    honest.ask("echo 1")
+    served.work()
+    assert honest.texts == ["echo 1"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        (m.Answers(1, ["a", "b"], [], 0.0, 5), "lines that were not sent"),
+        (m.Answers(3, ["a"], [], 0.0, 5), "lines that were not sent"),
+        (m.Answers(1, ["a"], [7], 0.0, 5), "beyond the texts"),
+    ],
+)
+def test_an_executor_cannot_answer_what_it_was_not_sent(
+    served: World, answers: m.Answers, reason: str
+) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    link = served.executors[0].link
+    link.to_server.append((link.session._token, native.encode([answers])[0]))
+    with pytest.raises(SessionRefused, match=reason):
+        served.pump()
+    served.guardian({"echo": echo})
+    served.work()
+    assert client.texts == ["echo 1"]
+
+
+def test_a_token_of_another_session_is_answered_with_hello_again(served: World) -> None:
+    honest, thief = served.client(), served.client()
+    served.pump()
+    body = native.encode([m.Ask("echo", 1, ["stolen"])])[0]
+    thief.link.to_server.append((honest.session._token, body))
+    served.work()
+    thief.ask("echo mine")
+    honest.ask("echo yours")
+    served.work()
+    assert (thief.texts, honest.texts) == (["echo mine"], ["echo yours"])
+
+
+class Stranger(PeerSession):
+    """An executor that shows a key which nobody vouched for."""
+
+    def hello(self, nonce: int) -> m.Hello:
+        return m.ExecutorHello(nonce, self.ident, b"k" * limits.KEY_BYTES, b"", 0, 0, 9)
+
+    def greeted(self, greeting: object, now: float) -> None:
+        raise AssertionError("it must not be greeted")
+
+    def handle(self, message: m.FromServer, now: float) -> None:
+        raise AssertionError("it must not be sent anything")
+
+    def messages(self, now: float) -> list[m.Message]:
+        return []
+
+
+def test_an_executor_without_a_vouched_key_gets_no_work(world: World) -> None:
+    Link(world, Stranger(b"s" * 16, "stranger")).connect()
+    client = world.client()
+    client.ask("echo 1")
+    world.pass_time(limits.START_GRACE_S + 1)
+    assert client.outcomes == ["no_service"]
+
+
+def test_a_second_hello_with_the_session_takes_it_over(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    heir = Link(served, client.session)
+    served.links.remove(client.link)
+    old_route = client.link.route
+    heir.connect()
+    served.work()
+    assert client.texts == ["echo 1"]
+    assert old_route is not None
+    served.broker.disconnected(old_route, served.now)
+    client.ask("echo 2")
+    served.work()
+    assert client.texts == ["echo 1", "echo 2"]
+
+
+def test_heartbeats_are_answered_and_the_interval_grows_with_the_workers(served: World) -> None:
+    for _ in range(60):
+        served.guardian({"echo": echo}, procs=0)
+    served.pass_time(10)
+    assert len(served.broker._workers) == 61
+    assert served.guardians[0].session._heartbeat_s == pytest.approx(61 / 25)
+
+
+def test_a_route_that_stalls_keeps_its_news_until_later(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    served.executors[0].begin()
+    served.executors[0].finish()
+    executor = served.executors[0].link
+    executor.collect()
+    executor.deliver_to_server()
+    route = client.link.route
+    assert route is not None
+    assert route not in [to for to, _, _ in served.broker.outgoing({route})]
+    assert route in [to for to, _, _ in served.broker.outgoing(())]

@@ -1,0 +1,74 @@
+from linebus import limits
+from linebus.core.directory import Directory
+from linebus.core.workers import Worker
+from linebus.wire.messages import Offer
+
+
+def offers(*names: str) -> list[Offer]:
+    return [Offer(name, f"{name} X", "") for name in names]
+
+
+def joined(directory: Directory, *names: str) -> Worker:
+    worker = Worker(b"w" * 16, 1)
+    directory.join(worker, offers(*names), 0.0)
+    return worker
+
+
+def test_workers_with_the_same_services_share_a_pool() -> None:
+    directory = Directory()
+    one, two, other = (
+        joined(directory, "a", "b"),
+        joined(directory, "b", "a"),
+        joined(directory, "a"),
+    )
+    assert one.pool is two.pool
+    assert other.pool is not one.pool
+    service = directory.get("a")
+    assert service is not None
+    assert service.pools == [one.pool, other.pool]
+
+
+def test_a_service_is_absent_once_its_last_worker_has_left() -> None:
+    directory = Directory()
+    one, two = joined(directory, "a", "b"), joined(directory, "a")
+    assert [service.name for service in directory.leave(one, 5.0)] == ["b"]
+    assert [service.name for service in directory.leave(two, 6.0)] == ["a"]
+    outcome, text = directory.absence("a", 7.0)
+    assert outcome == "no_worker"
+    assert "linebus work a" in text
+
+
+def test_an_unknown_name_gets_the_nearest_one_that_was_offered() -> None:
+    directory = Directory()
+    joined(directory, "isprime")
+    directory.expect("isprimes", 0.0)
+    outcome, text = directory.absence("isprmie", 0.0)
+    assert outcome == "no_service"
+    assert text.endswith("did you mean 'isprime'?")
+
+
+def test_a_name_of_the_exercise_says_how_to_start_its_worker() -> None:
+    outcome, text = Directory().absence("gcd", 0.0)
+    assert (outcome, text.split("; ")[-1]) == ("no_service", "start one with: linebus work gcd")
+
+
+def test_control_characters_of_a_name_are_escaped() -> None:
+    _, text = Directory().absence("\x1b[31mred", 0.0)
+    assert "\x1b" not in text
+
+
+def test_names_that_were_only_asked_for_are_bounded() -> None:
+    directory = Directory()
+    for n in range(limits.PROVISIONAL_SERVICES_MAX):
+        assert directory.expect(f"n{n}", 0.0) is not None
+    assert directory.expect("one more", 0.0) is None
+    assert directory.expect("n1", 0.0) is not None
+    assert len(list(directory.never_offered())) == limits.PROVISIONAL_SERVICES_MAX
+
+
+def test_there_is_room_for_so_many_services_and_no_more() -> None:
+    directory = Directory()
+    assert directory.has_room_for(offers(*[f"n{n}" for n in range(limits.SERVICES_MAX)]))
+    joined(directory, *[f"n{n}" for n in range(limits.SERVICES_MAX)])
+    assert not directory.has_room_for(offers("another"))
+    assert directory.has_room_for(offers("n1"))

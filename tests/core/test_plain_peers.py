@@ -1,0 +1,95 @@
+import pytest
+
+from linebus import limits
+from linebus.core.clients import Books
+from linebus.core.dispatch import Service
+from linebus.core.effects import Effects
+from linebus.core.plain_peers import Audience, HeldLines, PlainClients, PlainWorkers
+from linebus.core.runs import Run
+from linebus.wire.messages import Ended, Replies
+
+
+def test_replies_are_published_and_failed_lines_are_quoted() -> None:
+    effects = Effects()
+    clients = PlainClients(effects)
+    books = Books(clients, Service("echo", 0.0))
+    run = Run(books, 1, ["a", "b\x1b[0m"], 2, 0.0)
+    clients.lines_held = 2
+    kept = clients.deliver(run, Replies("echo", 1, ["A", "wrong"], [1], 7, 1, 0.0, 0.0), 99)
+    assert effects.take_published() == ["A", "error: echo b\\x1b[0m: wrong"]
+    assert (kept, clients.lines_held) == (0, 0)
+
+
+def test_every_request_that_ends_otherwise_has_its_error_line() -> None:
+    effects = Effects()
+    clients = PlainClients(effects)
+    books = Books(clients, Service("echo", 0.0))
+    clients.end(books, Ended("echo", 1, 2, "no_worker", "no worker offers 'echo' now"), 9)
+    assert effects.take_published() == ["error: no worker offers 'echo' now"] * 2
+
+
+def test_plain_lines_are_numbered_for_each_service() -> None:
+    clients = PlainClients(Effects())
+    assert [clients.next_number(name) for name in ("a", "a", "b", "a")] == [1, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "line", "audience"),
+    [
+        (b"isprime", "isprime 7", Audience.PREFIX),
+        (b"isprime ", "isprime 7", Audience.PREFIX),
+        (b"isprime ", "isprime", Audience.NOBODY),
+        (b"gcd", "isprime 7", Audience.NOBODY),
+        (b"", "isprime 7", Audience.PREFIX),
+        (b"", "upper a", Audience.EVERYTHING),
+        (b"", "linebus/1 6666", Audience.NOBODY),
+        (b"linebus", "linebus/1 6666", Audience.NOBODY),
+    ],
+)
+def test_a_line_reaches_those_who_subscribe_to_it(
+    prefix: bytes, line: str, audience: Audience
+) -> None:
+    workers = PlainWorkers()
+    workers.subscription(b"\x01" + prefix, 0.0)
+    assert workers.audience(line) is audience
+
+
+def test_subscriptions_are_counted() -> None:
+    workers = PlainWorkers()
+    for frame in (b"\x01gcd", b"\x01gcd", b"\x00gcd"):
+        workers.subscription(frame, 0.0)
+    assert workers.audience("gcd 1 2") is Audience.PREFIX
+    for frame in (b"\x00gcd", b"\x00gcd", b"", b"\x07gcd"):
+        workers.subscription(frame, 0.0)
+    assert workers.audience("gcd 1 2") is Audience.NOBODY
+
+
+def test_prefixes_are_bounded() -> None:
+    workers = PlainWorkers()
+    for n in range(2 * limits.PLAIN_PREFIXES_MAX):
+        workers.subscription(b"\x01%d" % n, 0.0)
+    assert len(workers._prefixes) == limits.PLAIN_PREFIXES_MAX
+
+
+def test_a_worker_that_asks_for_the_native_way_is_waited_for_a_moment() -> None:
+    workers = PlainWorkers()
+    workers.subscription(b"\x01linebus/", 10.0)
+    assert workers.undecided_until == 10.0 + limits.PLAIN_HOLD_S
+    workers.subscription(b"\x01linebus/", 20.0)
+    workers.found_native()
+    workers.found_native()
+    assert workers.undecided_until == 0.0
+
+
+def test_a_new_worker_has_a_moment_to_join() -> None:
+    workers = PlainWorkers()
+    workers.subscription(b"\x01gcd", 10.0)
+    assert workers.undecided_until == 10.0 + limits.PLAIN_JOIN_S
+
+
+def test_held_lines_are_bounded_and_keep_their_order() -> None:
+    held = HeldLines()
+    assert all(held.hold(f"line {n}", 0.0) for n in range(limits.PLAIN_HELD_LINES_MAX))
+    assert not held.hold("one more", 0.0)
+    assert [line for _, line in held.take_all()][:2] == ["line 0", "line 1"]
+    assert held.take_all() == []

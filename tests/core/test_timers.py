@@ -1,0 +1,32 @@
+from math import inf
+
+from linebus.core.timers import Cause, Timers
+
+
+def test_timers_go_off_soonest_first_and_once() -> None:
+    timers = Timers()
+    assert timers.next_at() == inf
+    timers.set(3.0, Cause.NOT_BACK, "late")
+    timers.set(1.0, Cause.WORKER_SILENT, "early")
+    assert timers.next_at() == 1.0
+    assert list(timers.due(0.9)) == []
+    assert list(timers.due(3.0)) == [(Cause.WORKER_SILENT, "early"), (Cause.NOT_BACK, "late")]
+    assert list(timers.due(9.0)) == []
+
+
+def test_timers_of_one_moment_keep_their_order_and_need_no_order_of_what_they_concern() -> None:
+    timers = Timers()
+    for about in (object(), object()):
+        timers.set(1.0, Cause.NOT_BACK, about)
+    assert len(list(timers.due(1.0))) == 2
+
+
+def test_a_timer_set_while_others_go_off_can_be_due_at_once() -> None:
+    timers = Timers()
+    timers.set(1.0, Cause.START_GRACE_OVER)
+    seen = []
+    for cause, _ in timers.due(2.0):
+        seen.append(cause)
+        if len(seen) == 1:
+            timers.set(1.5, Cause.PLAIN_HOLD_OVER)
+    assert seen == [Cause.START_GRACE_OVER, Cause.PLAIN_HOLD_OVER]

@@ -1,0 +1,171 @@
+"""Processes that end with their parents, and signals that can be waited for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from linebus import process
+from linebus.process import StopSignals
+from tests.support import PATIENCE_S, first_line, running
+
+# The child holds the write end of the parent's standard output, so that it is open for as long as
+# one of the two lives. It waits for a signal that never comes.
+PARENT = """
+    import os, signal, subprocess, sys
+    child = '''
+    import os, signal, sys
+    from linebus import process
+    process.end_with_parent(int(sys.argv[1]))
+    print("child", os.getpid(), flush=True)
+    signal.pause()
+    '''
+    import textwrap
+    subprocess.Popen([sys.executable, "-c", textwrap.dedent(child), str(os.getpid())])
+    signal.pause()
+"""
+
+
+def readable(descriptor: int, patience_s: float = PATIENCE_S) -> bool:
+    return bool(select.select([descriptor], [], [], patience_s)[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_child_ends_when_its_parent_is_killed() -> None:
+    with running(sys.executable, "-c", textwrap.dedent(PARENT)) as parent:
+        assert first_line(parent).startswith("child")
+        assert parent.stdout is not None
+        parent.send_signal(signal.SIGKILL)
+        # The end of the file comes when nobody holds the pipe any more: the child has ended.
+        assert readable(parent.stdout.fileno())
+        assert parent.stdout.read() == ""
+
+
+def test_a_child_whose_parent_has_ended_already_ends_at_once() -> None:
+    program = "from linebus import process; process.end_with_parent(1 << 30); print('still here')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == b""
+
+
+def test_a_living_parent_is_not_gone() -> None:
+    assert not process.parent_is_gone(os.getppid())
+    assert process.parent_is_gone(os.getpid())
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert process.cores() == 3
+
+
+def test_the_cores_are_counted_where_nobody_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert process.cores() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert process.cores() == 1
+
+
+def test_the_descriptor_limit_goes_up_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 128), hard))
+    try:
+        process.raise_descriptor_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_system_that_refuses_a_higher_limit_keeps_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_which: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    process.raise_descriptor_limit()
+
+
+def test_the_c_library_draws_other_numbers_each_time() -> None:
+    libc = ctypes.CDLL(None)
+
+    def drawn() -> tuple[int, ...]:
+        process.seed_c_library()
+        return tuple(libc.rand() for _ in range(4))
+
+    assert drawn() != drawn()
+
+
+# ---- signals ---------------------------------------------------------------------------------
+
+
+def test_a_signal_is_noted_and_wakes_whoever_polls() -> None:
+    with StopSignals() as signals:
+        assert signals.received is None
+        assert not readable(signals.fileno(), 0)
+        signal.raise_signal(signal.SIGTERM)
+        assert readable(signals.fileno())
+        assert signals.received is signal.SIGTERM
+
+
+def test_ctrl_c_counts_as_well_and_raises_nothing() -> None:
+    with StopSignals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        assert signals.received is signal.SIGINT
+
+
+def test_only_the_signals_that_were_named_are_caught() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with StopSignals(signal.SIGUSR1) as signals:
+        assert signal.getsignal(signal.SIGINT) is before
+        signal.raise_signal(signal.SIGUSR1)
+        assert signals.received is signal.SIGUSR1
+
+
+def test_a_second_signal_acts_as_if_nobody_caught_it() -> None:
+    with StopSignals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.received
+        for number in (signal.SIGTERM, signal.SIGINT):
+            assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_afterwards_everything_is_as_it_was() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with StopSignals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        descriptor = signals.fileno()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    assert signal.set_wakeup_fd(-1) == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+STUBBORN = """
+    import select, signal
+    from linebus.process import StopSignals
+    with StopSignals() as signals:
+        print("ready", flush=True)
+        select.select([signals], [], [])
+        print(signals.received.name, flush=True)
+        while True:
+            signal.pause()
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_process_that_ignores_the_first(second: signal.Signals) -> None:
+    with running(sys.executable, "-c", textwrap.dedent(STUBBORN)) as child:
+        assert first_line(child) == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        assert first_line(child) == "SIGTERM\n"
+        child.send_signal(second)
+        assert child.wait(PATIENCE_S) == -second

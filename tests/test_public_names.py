@@ -1,0 +1,70 @@
+"""What `import linebus` gives to its users; a change here is a change for all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import linebus
+from linebus import errors
+
+PUBLIC = [
+    "AddressTaken",
+    "Argument",
+    "Client",
+    "ConnectError",
+    "DeadlineExceeded",
+    "Integer",
+    "LinebusError",
+    "NobodyListens",
+    "NotLinebus",
+    "Outcome",
+    "ProtocolError",
+    "Refused",
+    "Reply",
+    "Rest",
+    "ServiceNotLoaded",
+    "SessionRefused",
+    "SetupError",
+    "UsageError",
+    "VersionMismatch",
+    "service",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(linebus.__all__) == PUBLIC
+
+
+def test_every_public_name_is_there() -> None:
+    for name in linebus.__all__:
+        assert getattr(linebus, name) is not None
+
+
+def test_every_public_thing_says_what_it_is() -> None:
+    for name in linebus.__all__:
+        assert getattr(linebus, name).__doc__
+
+
+def test_every_error_is_public() -> None:
+    all_errors = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.LinebusError)
+    }
+    assert all_errors <= set(linebus.__all__)
+
+
+def test_the_version_is_the_installed_one() -> None:
+    from importlib.metadata import version  # noqa: PLC0415  only this test needs it
+
+    assert linebus.__version__ == version("linebus")
+
+
+def test_importing_linebus_imports_no_heavy_library() -> None:
+    heavy = ["flint", "gmpy2", "prompt_toolkit", "platformdirs", "argparse"]
+    program = f"import sys, linebus; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

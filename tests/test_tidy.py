@@ -1,0 +1,209 @@
+"""The habits that a linter cannot check: sizes, words, a test file for every module, and more."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import linebus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "linebus"
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 700
+PUBLIC_NAMES_MAX = 30
+
+# Modules (as paths below src/linebus) that have no test file of their own, and why.
+WITHOUT_TEST_FILE: dict[str, str] = {}
+
+# The words that the glossary replaces, as far as they cannot mean something else. "queue", "result"
+# or "timeout" have other uses of their own; these have none here.
+WORDS_AVOIDED = {
+    "producer": "client",
+    "consumer": "worker",
+    "hub": "broker",
+    "daemon": "server",
+    "tube": "service",
+    "topic": "service",
+    "payload": "line",
+    "job": "request",
+    "jobs": "requests",
+    "task": "request",
+    "tasks": "requests",
+    "prefetch": "credit",
+    "visibility": "lease",
+    "deadletter": "quarantined",
+    "buried": "quarantined",
+    "quiet": "drain",
+    "backend": "engine",
+    "endpoint": "address",
+}
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """What is in git, or would be with the next commit."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = (ROOT / name for name in listing.stdout.split("\0") if name)
+    return tuple(sorted(path for path in paths if path.is_file()))
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [
+        path
+        for path in files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders
+    ]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def place(path: Path, node: ast.AST | None = None) -> str:
+    line = getattr(node, "lineno", None)
+    name = path.relative_to(ROOT).as_posix()
+    return name if line is None else f"{name}:{line}"
+
+
+def test_no_function_is_too_long() -> None:
+    too_long = [
+        f"{place(path, node)} {node.name} has {lines} lines"
+        for path in python_files("src", "tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES_MAX
+    ]
+    assert too_long == []
+
+
+def test_no_file_is_too_long() -> None:
+    too_long = [
+        f"{place(path)} has {lines} lines"
+        for path in python_files("src", "tests")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES_MAX
+    ]
+    assert too_long == []
+
+
+def modules_with_a_test_file() -> Iterator[Path]:
+    for path in python_files("src"):
+        below = path.relative_to(PACKAGE)
+        if below.name not in {"__init__.py", "__main__.py"}:
+            yield below
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = [
+        f"{module}: tests/{test}"
+        for module in modules_with_a_test_file()
+        if not (ROOT / "tests" / (test := module.with_name(f"test_{module.name}"))).exists()
+        and module.as_posix() not in WITHOUT_TEST_FILE
+    ]
+    assert missing == []
+
+
+def test_every_exception_is_still_needed() -> None:
+    modules = {module.as_posix() for module in modules_with_a_test_file()}
+    assert set(WITHOUT_TEST_FILE) <= modules
+
+
+def test_the_public_names_fit_on_a_screen() -> None:
+    assert len(linebus.__all__) <= PUBLIC_NAMES_MAX
+    assert len(set(linebus.__all__)) == len(linebus.__all__)
+
+
+def test_every_public_name_is_in_the_docs() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    words = set(re.findall(r"\w+", "\n".join(page.read_text(encoding="utf-8") for page in pages)))
+    assert sorted(set(linebus.__all__) - words) == []
+
+
+def names_given(module: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    """The identifiers that a module chooses itself; what it uses of others is theirs to name."""
+    for node in ast.walk(module):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node, node.name
+            case ast.arg():
+                yield node, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node, node.id
+            case ast.Attribute(ctx=ast.Store(), value=ast.Name(id="self")):
+                yield node, node.attr
+            case ast.alias(asname=str(name)):
+                yield node, name
+
+
+def parts(identifier: str) -> list[str]:
+    """The words of an identifier: `deadLetter_max` has dead, letter and max."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", identifier)
+    return [word.lower() for word in words]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "expected"),
+    [
+        ("lease_duration_s", ["lease", "duration", "s"]),
+        ("HTTPServer", ["http", "server"]),
+        ("deadLetter2", ["dead", "letter", "2"]),
+        ("JOBS_MAX", ["jobs", "max"]),
+    ],
+)
+def test_identifiers_are_split_into_words(identifier: str, expected: list[str]) -> None:
+    assert parts(identifier) == expected
+
+
+def test_identifiers_use_the_words_of_the_glossary() -> None:
+    wrong = [
+        f"{place(path, node)} {name}: say {WORDS_AVOIDED[word]}"
+        for path in python_files("src")
+        for node, name in [*names_given(tree(path)), (tree(path), path.stem)]
+        for word in parts(name)
+        if word in WORDS_AVOIDED
+    ]
+    assert wrong == []
+
+
+def test_no_test_sleeps() -> None:
+    sleeping = [
+        place(path, node)
+        for path in python_files("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and (
+            getattr(node.func, "attr", None) == "sleep" or getattr(node.func, "id", None) == "sleep"
+        )
+    ]
+    assert sleeping == []
+
+
+def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
+    # Put together here so that this file does not hold what it looks for.
+    machine_path = re.compile(
+        rb"(?<![\w./~-])/(?:" + b"|".join([b"work", b"root"]) + rb")(?![\w-])"
+    )
+    naming = [
+        f"{place(path)}:{number}"
+        for path in files()
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1)
+        if machine_path.search(line)
+    ]
+    assert naming == []

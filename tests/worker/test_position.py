@@ -1,0 +1,62 @@
+"""The number of the line at hand, in memory that two processes share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from linebus.worker.position import Position
+
+
+def test_nothing_is_worked_on_at_first() -> None:
+    position = Position.create()
+    assert position.read() == 0
+    position.close()
+
+
+def test_what_one_mapping_stores_the_other_reads() -> None:
+    ours = Position.create()
+    theirs = Position(os.dup(ours.descriptor))
+    theirs.cell[0] = 41
+    assert ours.read() == 41
+    theirs.cell[0] = 2**53
+    assert ours.read() == 2**53
+    theirs.close()
+    ours.close()
+
+
+def test_two_positions_are_apart() -> None:
+    one, other = Position.create(), Position.create()
+    one.cell[0] = 5
+    assert other.read() == 0
+    one.close()
+    other.close()
+
+
+def test_the_number_outlives_the_process_that_stored_it() -> None:
+    position = Position.create()
+    program = (
+        "import os, signal, sys; from linebus.worker.position import Position;"
+        "Position(int(sys.argv[1])).cell[0] = 77; os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(position.descriptor)],
+        pass_fds=[position.descriptor],
+        check=False,
+    )
+    assert done.returncode == -9
+    assert position.read() == 77
+    position.close()
+
+
+def test_closing_gives_everything_back() -> None:
+    position = Position.create()
+    descriptor = position.descriptor
+    position.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    with pytest.raises(ValueError, match="released"):
+        position.read()

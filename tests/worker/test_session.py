@@ -1,0 +1,210 @@
+import pytest
+
+from linebus import limits
+from linebus.wire import messages as m
+from linebus.wire import native
+from linebus.worker.session import ExecutorSession, GuardianSession
+
+TOKEN = b"t" * 16
+OFFERS = [m.Offer("echo", "echo X", "")]
+
+
+def an_executor() -> ExecutorSession:
+    session = ExecutorSession(b"e" * 16, "test", b"k" * 32)
+    greet_executor(session, b"stream", 0)
+    return session
+
+
+def greet_executor(session: ExecutorSession, stream: bytes, answered: int) -> m.ExecutorHello:
+    session.connected(0.0)
+    [(_, body)] = session.outgoing(0.0)
+    hello = native.decode_hello(body)
+    assert isinstance(hello, m.ExecutorHello)
+    greeting = m.ExecutorGreeting(hello.nonce, TOKEN, stream, answered)
+    session.receive(native.VERSION, native.encode([greeting])[0], 0.0)
+    assert session.is_greeted
+    return hello
+
+
+def work(session: ExecutorSession, first: int, *lines: str, received: int = 0) -> None:
+    message = m.Work(first, "echo", list(lines), received)
+    session.receive(TOKEN, native.encode([message])[0], 0.0)
+
+
+def said(session: ExecutorSession | GuardianSession, now: float = 0.0) -> list[m.FromPeer]:
+    frames = session.outgoing(now)
+    return [each for _, body in frames for each in native.decode_from_peer(body)]
+
+
+def test_lines_are_held_in_order_and_answered_with_their_numbers() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b")
+    work(session, 3, "c")
+    assert session.next_slice() == (1, "echo", ["a", "b"])
+    session.answer(1, ["A", "B"], [1], 0.5)
+    [answers] = said(session)
+    assert isinstance(answers, m.Answers)
+    assert (answers.first, answers.texts, answers.failed, answers.ran_s) == (
+        1,
+        ["A", "B"],
+        [1],
+        0.25,
+    )
+    assert session.holds_work
+    assert session.next_slice() == (3, "echo", ["c"])
+    assert session.next_slice() is None
+
+
+def test_lines_that_come_twice_are_held_once() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b")
+    work(session, 1, "a", "b")
+    work(session, 2, "b", "c")
+    assert session.next_slice() == (1, "echo", ["a", "b"])
+    assert session.next_slice() == (3, "echo", ["c"])
+
+
+def test_missing_lines_are_asked_for_by_a_new_hello() -> None:
+    session = an_executor()
+    work(session, 5, "e")
+    assert not session.is_greeted
+    assert not session.holds_work
+
+
+def test_texts_are_kept_until_the_broker_has_them() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b", "c")
+    session.answer(1, ["A"], [], 0.1)
+    session.answer(2, ["B"], [], 0.1)
+    said(session)
+    work(session, 4, "d", received=1)
+    session.disconnected()
+    hello = greet_executor(session, b"stream", answered=1)
+    assert (hello.stream, hello.received, hello.answered) == (b"stream", 4, 2)
+    [again] = said(session)
+    assert isinstance(again, m.Answers)
+    assert again.texts == ["B"]
+    session.receive(TOKEN, native.encode([m.Received(2)])[0], 0.0)
+    assert not session._kept
+
+
+def test_what_the_broker_got_before_the_cut_is_not_sent_again() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b")
+    session.answer(1, ["A", "B"], [], 0.1)
+    session.disconnected()
+    greet_executor(session, b"stream", answered=2)
+    assert said(session) == []
+
+
+def test_another_stream_means_that_all_that_was_held_is_dropped() -> None:
+    session = an_executor()
+    generation = session.generation
+    work(session, 1, "a", "b")
+    session.answer(1, ["A"], [], 0.1)
+    session.disconnected()
+    greet_executor(session, b"another", answered=0)
+    assert session.generation == generation + 1
+    assert not session.holds_work
+    assert said(session) == []
+    work(session, 1, "x")
+    assert session.next_slice() == (1, "echo", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("cost_s", "lines"),
+    [(1e-9, limits.CREDIT_LINES_MAX), (1e-3, 20), (1e-2, 2), (10.0, 2)],
+)
+def test_credit_follows_the_cost_of_a_line(cost_s: float, lines: int) -> None:
+    session = an_executor()
+    work(session, 1, "a")
+    session.answer(1, ["A"], [], cost_s)
+    [answers] = said(session)
+    assert isinstance(answers, m.Answers)
+    assert answers.credit == 1 + lines
+
+
+def test_long_texts_are_sent_in_several_messages() -> None:
+    session = an_executor()
+    work(session, 1, *["x"] * 10)
+    session.answer(1, ["y" * 100_000] * 10, [3, 9], 0.1)
+    answers = [each for each in said(session) if isinstance(each, m.Answers)]
+    assert len(answers) > 1
+    failed = [each.first + offset for each in answers for offset in each.failed]
+    assert failed == [4, 10]
+
+
+# -- the guardian -------------------------------------------------------------------------------
+
+
+def a_guardian() -> GuardianSession:
+    session = GuardianSession(b"g" * 16, "test", discovered=True)
+    session.offer(OFFERS, 0.0)
+    return session
+
+
+def guardians_hello(session: GuardianSession) -> m.WorkerHello:
+    [(_, body)] = session.outgoing(0.0)
+    hello = native.decode_hello(body)
+    assert isinstance(hello, m.WorkerHello)
+    return hello
+
+
+def greet_guardian(session: GuardianSession, nonce: int) -> None:
+    greeting = m.WorkerGreeting(nonce, TOKEN, 0.5)
+    session.receive(native.VERSION, native.encode([greeting])[0], 0.0)
+
+
+def test_a_guardian_says_hello_once_it_has_something_to_offer() -> None:
+    session = GuardianSession(b"g" * 16, "test", discovered=False)
+    session.connected(0.0)
+    assert session.outgoing(0.0) == []
+    session.offer(OFFERS, 0.0)
+    assert guardians_hello(session).services == OFFERS
+
+
+def test_a_guardian_vouches_for_the_executors_that_live() -> None:
+    session = a_guardian()
+    session.vouch(b"1" * 32)
+    session.vouch(b"2" * 32)
+    session.lost(b"1" * 32, 0, "killed")
+    session.connected(0.0)
+    hello = guardians_hello(session)
+    assert (hello.executors, hello.discovered) == ([b"2" * 32], True)
+
+
+def test_what_changes_between_hello_and_greeting_is_told_after_it() -> None:
+    session = a_guardian()
+    session.vouch(b"1" * 32)
+    session.connected(0.0)
+    hello = guardians_hello(session)
+    session.vouch(b"2" * 32)
+    session.lost(b"1" * 32, 7, "killed by SIGKILL")
+    greet_guardian(session, hello.nonce)
+    assert said(session) == [m.Vouch(b"2" * 32), m.Lost(b"1" * 32, 7, "killed by SIGKILL")]
+
+
+def test_what_changes_without_a_connection_is_in_the_next_hello_only() -> None:
+    session = a_guardian()
+    session.connected(0.0)
+    greet_guardian(session, guardians_hello(session).nonce)
+    session.disconnected()
+    session.vouch(b"1" * 32)
+    session.connected(0.0)
+    hello = guardians_hello(session)
+    assert hello.executors == [b"1" * 32]
+    greet_guardian(session, hello.nonce)
+    assert said(session) == []
+
+
+def test_heartbeats_go_out_in_the_servers_rhythm() -> None:
+    session = a_guardian()
+    session.connected(0.0)
+    greet_guardian(session, guardians_hello(session).nonce)
+    assert said(session, 0.4) == []
+    assert said(session, 0.5) == [m.Heartbeat(0.5)]
+    session.receive(TOKEN, native.encode([m.Heartbeat(2.0)])[0], 0.6)
+    assert said(session, 1.0) == [m.Heartbeat(2.0)]
+    assert session.next_deadline() == 3.0
+    assert not session.is_silent(12.0)
+    assert session.is_silent(0.6 + 2.0 * limits.HEARTBEATS_MISSED_MAX + 0.1)
