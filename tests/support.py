@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 30
 PATIENCE_MS = 1000 * PATIENCE_S
-# Below the range from which systems draw ports for outgoing connections.
-_PORTS = range(20_000, 32_000)
+# Below the range from which systems draw ports for outgoing connections: while a server is away,
+# none of those can take its port, and nobody who tries to connect can meet itself.
+_PORTS = range(10_000, 32_000)
 
 
 def free_ports(count: int = 4) -> list[int]:

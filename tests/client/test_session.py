@@ -209,6 +209,41 @@ def test_replies_inside_an_entry_can_be_taken_by_another_caller_first() -> None:
     assert first[1:] == (0, 2)
 
 
+def test_lines_given_up_before_they_were_sent_are_never_asked() -> None:
+    session = a_session(window=2)
+    for n in range(1, 6):
+        ask(session, "a", str(n))
+    assert len(said(session)) == 2
+    assert session.stream("a").abandon(2, 3) == 2
+    reply(session, "a", 1, "one", "two")
+    asks = [each for each in said(session) if isinstance(each, m.Ask)]
+    assert [(each.first, each.lines) for each in asks] == [(5, ["5"])]
+
+
+def test_replies_that_nobody_takes_any_more_are_not_kept() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2", "3")
+    said(session)
+    stream = session.stream("a")
+    assert stream.abandon(1, 2) == 0
+    reply(session, "a", 1, "one", "two", "three")
+    assert stream.take(1, 1) is None
+    found = stream.take(3, 9)
+    assert found is not None
+    assert found[1:] == (2, 1)
+    assert stream.is_idle
+    assert session.owed == 0
+
+
+def test_replies_that_have_come_are_dropped_when_given_up() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2")
+    said(session)
+    reply(session, "a", 1, "one", "two")
+    session.stream("a").abandon(1, 2)
+    assert session.stream("a").is_idle
+
+
 def test_unfinished_streams_resume_without_asking_a_line_twice() -> None:
     session = a_session()
     ask(session, "a", *[str(n) for n in range(1, 7)])

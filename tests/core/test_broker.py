@@ -339,13 +339,25 @@ def test_a_guardian_that_falls_silent_has_ended_with_its_executors(served: World
     client.ask("echo 1")
     served.pump()
     stopped = served.guardians[0]
-    for link in (stopped.link, *[executor.link for executor in stopped.executors]):
-        served.links.remove(link)  # stopped: connected, and it says nothing
+    served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}
     served.guardians.remove(stopped)
     served.guardian({"echo": lambda _: "by another"})
     served.pass_time(2 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S)
     served.work()
     assert client.texts == ["by another"]
+
+
+def test_a_guardian_that_was_given_up_comes_back_with_its_idle_executors(served: World) -> None:
+    stopped = served.guardians[0]
+    served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}
+    served.pass_time(2 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S)
+    assert not served.broker._workers
+    served.stopped.clear()
+    served.pass_time(2)
+    client = served.client()
+    client.ask("echo 1")
+    served.work()
+    assert client.texts == ["echo 1"]
 
 
 def test_only_the_line_at_hand_is_charged_and_thrice_is_enough(served: World) -> None:

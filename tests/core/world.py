@@ -190,6 +190,7 @@ class World:
         self.now = 100.0
         self.routes = 0
         self.links: list[Link] = []
+        self.stopped: set[Link] = set()  # as by SIGSTOP: connected, and nothing moves
         self.clients: list[ClientPeer] = []
         self.guardians: list[GuardianPeer] = []
         self._tokens = 0
@@ -246,13 +247,13 @@ class World:
         moved = True
         while moved:
             moved = False
-            for link in list(self.links):
+            for link in [link for link in self.links if link not in self.stopped]:
                 link.collect()
                 while link.to_server:
                     link.deliver_to_server()
                     moved = True
             moved = self.broker_round() or moved
-            for link in list(self.links):
+            for link in [link for link in self.links if link not in self.stopped]:
                 while link.to_peer:
                     link.deliver_to_peer()
                     moved = True
@@ -283,7 +284,8 @@ class World:
             self.pump()
 
     def next_deadline(self) -> float:
-        peers = min((link.session.next_deadline() for link in self.links), default=inf)
+        moving = [link for link in self.links if link not in self.stopped]
+        peers = min((link.session.next_deadline() for link in moving), default=inf)
         return min(peers, self.broker.next_deadline())
 
     def pass_time(self, seconds: float) -> None:

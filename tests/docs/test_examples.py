@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from tests.support import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +48,6 @@ def blocks(document: str) -> list[Block]:
         Block(document, content[: found.start()].count("\n") + 1, found[1], found[2])
         for found in FENCE.finditer(content)
     ]
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class Place:

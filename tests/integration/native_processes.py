@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import select
 import selectors
 import signal
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 import linebus
-from tests.integration.processes import PATIENCE_S, Ports
+from tests.integration.processes import PATIENCE_S, free_ports
 from tests.oracle import expected
 
 if TYPE_CHECKING:
@@ -33,21 +32,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 _MARK = "LINEBUS_TEST_HOME"
-# Below the ports that the kernel gives to outgoing connections: while a server is away, none of
-# those can take its port, and nobody who tries to connect can meet itself.
-_PORTS = range(10_000, 32_000)
-
-
-def free_ports() -> Ports:
-    """Return four ports that nobody listens at."""
-    found: list[int] = []
-    for port in random.SystemRandom().sample(_PORTS, k=len(_PORTS)):
-        with contextlib.suppress(OSError), socket.socket() as sock:
-            sock.bind((HOST, port))
-            found.append(port)
-        if len(found) == len(Ports._fields):
-            break
-    return Ports(*found)
 
 
 # -- processes, as the kernel sees them ----------------------------------------------------------

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
+from tests import support
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
@@ -52,12 +54,8 @@ class Ports(NamedTuple):
 
 
 def free_ports() -> Ports:
-    """Return four ports that nobody uses: the kernel picks them, all held until all are picked."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in Ports._fields]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return Ports(*(sock.getsockname()[1] for sock in sockets))
+    """Return four ports that nobody uses."""
+    return Ports(*support.free_ports(len(Ports._fields)))
 
 
 class Program:

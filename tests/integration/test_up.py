@@ -14,11 +14,10 @@ import pytest
 
 from tests.integration.native_processes import (
     Home,
-    free_ports,
     wait_until,
     wait_until_gone,
 )
-from tests.integration.processes import PATIENCE_S
+from tests.integration.processes import PATIENCE_S, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

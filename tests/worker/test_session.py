@@ -134,6 +134,17 @@ def test_long_texts_are_sent_in_several_messages() -> None:
     assert failed == [4, 10]
 
 
+def test_a_text_that_is_too_long_becomes_an_error_in_its_place() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b", "c")
+    session.answer(1, ["A", "é" * limits.TEXT_BYTES_MAX, "C"], [], 0.1)
+    answers = [each for each in said(session) if isinstance(each, m.Answers)]
+    texts = [text for each in answers for text in each.texts]
+    assert (texts[0], texts[2]) == ("A", "C")
+    assert texts[1].startswith("the reply is too long")
+    assert [each.first + offset for each in answers for offset in each.failed] == [2]
+
+
 # -- the guardian -------------------------------------------------------------------------------
 
 
