@@ -47,6 +47,12 @@ RECONNECT_MS_MAX = 500
 ZMTP_HEARTBEAT_MS = 5_000
 LISTEN_BACKLOG = 1_024
 DRAIN_MESSAGES_MAX = 256
+# A client's host that vanished is noticed by the kernel, invisibly to whoever speaks ZMTP there.
+KEEPALIVE_IDLE_S = 60
+KEEPALIVE_INTERVAL_S = 20
+KEEPALIVE_PROBES = 3
+# No duration in a message is longer; a peer must not be told to wait for ever.
+WAIT_S_MAX = 1_000_000.0
 STALLED_RETRY_S = 0.02
 
 # -- clients ---------------------------------------------------------------------------------
@@ -54,9 +60,11 @@ WINDOW_LINES = 32_768
 WINDOW_BYTES = 8 * 1024 * 1024
 ACK_LINES = 1_024
 # Lines of one client in the broker's books: its window, and what it has not acknowledged yet.
-CLIENT_LINES_MAX = 2 * WINDOW_LINES
+# One window and the part that may overshoot it, twice: a cut may lose all that was acknowledged.
+CLIENT_LINES_MAX = 2 * (WINDOW_LINES + LINES_PER_MESSAGE_MAX) + ACK_LINES
 CLIENT_ABSENCE_S_MAX = 600.0
 CLIENTS_MAX = 65_536
+OUTBOX_MESSAGES_MAX = 100_000
 SERVICES_PER_CLIENT_MAX = 256
 # Names that nobody has offered yet, asked for while the broker has just started.
 UNOFFERED_PER_CLIENT_MAX = 64
@@ -89,6 +97,7 @@ VOUCH_RETRY_S = 0.02
 
 START_GRACE_S = 2.0
 NO_WORKER_GRACE_S = 2.0
+GRACE_STEP_S = 0.05
 PROVISIONAL_SERVICES_MAX = 1_024
 
 SLICE_S = 0.010

@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure(capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     assert out == ""
     assert f"port {config.client_inputs} (client_inputs) is taken" in err
-    assert "stop it, or take other ports: linebus serve " in err
+    assert "stop it, or give four other ports, such as " in err
 
 
 def test_with_a_parent_it_ends_with_it(

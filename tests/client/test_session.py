@@ -172,7 +172,27 @@ def test_a_silent_server_is_noticed_only_while_it_owes_something() -> None:
     session = a_session()
     assert not session.is_silent(1e6)
     ask(session, "a", "1")
+    said(session)
     assert session.is_silent(0.5 * limits.HEARTBEATS_MISSED_MAX + 0.1)
+
+
+def test_a_pause_of_the_caller_is_no_silence_of_the_server() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2")
+    said(session)
+    reply(session, "a", 1, "one")  # read only after the pause
+    assert not session.is_silent(1e6)
+    said(session, 1e6)
+    assert not session.is_silent(1e6 + 1)
+
+
+def test_a_greeting_of_another_kind_is_no_greeting() -> None:
+    session = ClientSession(b"s" * 16, "test")
+    session.connected(0.0)
+    [(_, body)] = session.outgoing(0.0)
+    greeting = m.WorkerGreeting(native.decode_hello(body).nonce, TOKEN, 0.5)
+    session.receive(native.VERSION, native.encode([greeting])[0], 0.0)
+    assert not session.is_greeted
 
 
 @pytest.mark.parametrize(

@@ -506,6 +506,8 @@ def test_a_token_of_another_session_is_answered_with_hello_again(served: World) 
 class Stranger(PeerSession):
     """An executor that shows a key which nobody vouched for."""
 
+    greeting_type = m.ExecutorGreeting
+
     def hello(self, nonce: int) -> m.Hello:
         return m.ExecutorHello(nonce, self.ident, b"k" * limits.KEY_BYTES, b"", 0, 0, 9)
 

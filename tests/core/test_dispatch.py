@@ -32,11 +32,22 @@ def a_pool(*services: Service) -> Pool:
 
 def test_consecutive_lone_requests_become_one_run() -> None:
     service = Service("echo", 0.0)
+    a_pool(service)
     books = books_for(service)
     for number in range(1, 6):
         service.queue(books, a_run(books, number, 1))
     assert [run.count for run in books.queue] == [5]
     assert service.waiting == 5
+
+
+def test_without_workers_each_request_keeps_the_moment_it_came() -> None:
+    service = Service("echo", 0.0)
+    books = books_for(service)
+    for number in (1, 2):
+        run = Run(books, number, ["x"], 1, received_at=float(number))
+        service.queue(books, run)
+    assert [run.received_at for run in books.queue] == [1.0, 2.0]
+    assert service.next_grace_over(2.0) == 3.0
 
 
 def test_clients_take_turns() -> None:

@@ -79,6 +79,15 @@ def test_the_exercises_own_names_wait_a_grace_for_a_worker(world: World) -> None
     assert world.broadcast == ["gcd 12 18"]
 
 
+def test_many_held_lines_need_one_timer(world: World) -> None:
+    for _ in range(200):
+        world.now += 0.001
+        world.broker.plain.request(b"gcd 12 18", world.now)
+    assert len(world.broker._timers._heap) <= 3
+    world.pass_time(limits.NO_WORKER_GRACE_S + 0.3)
+    assert len(world.published) == 200
+
+
 def test_after_the_grace_an_error_line_says_how_to_start_a_worker(world: World) -> None:
     ask(world, "gcd 12 18")
     world.pass_time(limits.NO_WORKER_GRACE_S + 0.1)

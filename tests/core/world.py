@@ -75,7 +75,7 @@ class Link:
         except ProtocolError as error:
             world.broker.break_off(self.route, str(error), world.now)
             return
-        world.broker.receive(self.route, first, messages, len(body), world.now)
+        world.broker.receive(self.route, first, messages, world.now)
 
     def deliver_to_peer(self) -> None:
         self.session.receive(*self.to_peer.popleft(), self.world.now)

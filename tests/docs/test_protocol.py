@@ -219,7 +219,7 @@ class Stage:
         for route, token, messages in list(self.broker.outgoing(())):
             for message in messages:
                 if isinstance(message, m.Work):
-                    self.broker.receive(route, token, [self.answers(message)], 1, self.now)
+                    self.broker.receive(route, token, [self.answers(message)], self.now)
         self.sent["client_outputs"] += self.broker.effects.take_published()
         self.sent["worker_inputs"] += self.broker.effects.take_broadcast()
 

@@ -106,7 +106,9 @@ class Storm:
     def check(self) -> None:
         for client in self.clients:
             check_replies(client)
-        for executor in self.world.broker._executors.values():
+        workers = self.world.broker._workers.values()
+        known = [executor for worker in workers for executor in worker.vouched.values()]
+        for executor in filter(None, known):
             check_stream(executor.sent, executor.answered, [x.run.count for x in executor.leases])
         assert self.world.broker._held_bytes >= 0
 

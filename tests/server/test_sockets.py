@@ -67,7 +67,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure(config: ServerConfig, place
     free = " ".join(str(port + 1000) for port in config.ports().values())
     assert str(caught.value) == (
         f"port {port} ({name}) is taken on 127.0.0.1; another server may be running: "
-        f"stop it, or take other ports: linebus serve {free}"
+        f"stop it, or give four other ports, such as {free}"
     )
 
 

@@ -25,7 +25,7 @@ DECODERS = [native.decode_hello, native.decode_from_peer, native.decode_from_ser
 texts = st.text(max_size=20)
 names = st.text(min_size=1, max_size=limits.NAME_CHARS_MAX)
 numbers = st.integers(1, limits.NUMBER_MAX)
-seconds = st.floats(0, allow_nan=False)
+seconds = st.floats(0, limits.WAIT_S_MAX)
 offered = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 some_lines = st.lists(texts, min_size=1, max_size=5)
 tokens = st.binary(min_size=limits.TOKEN_BYTES, max_size=limits.TOKEN_BYTES)

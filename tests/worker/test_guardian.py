@@ -113,6 +113,19 @@ def raised(*references: str, address: str) -> BaseException | None:
     return worker.error
 
 
+def test_a_worker_whose_server_has_long_gone_waits_patiently() -> None:
+    config = WorkerConfig(("gcd",), 1, ports=(free_ports(2)[0], free_ports(2)[1]))
+    guardian = Guardian(config, lambda _: None)
+    guardian._join_exercise()
+    try:
+        guardian._native_until = guardian._hint_until = 1.0
+        assert guardian._patience_ms(1_000.0) is None
+        guardian._hint_until = 1_000.5
+        assert guardian._patience_ms(1_000.0) == 501
+    finally:
+        guardian._leave()
+
+
 # ---- a linebus server ------------------------------------------------------------------------
 
 

@@ -60,6 +60,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if "-" in options.lines and len(options.lines) > 1:
         parser.error("- stands for all lines; give either - or lines")
 
+    if len(options.lines) > 1 and not any(" " in line.strip() for line in options.lines):
+        joined = " ".join(options.lines)
+        print(f'hint: a line is one argument, in quotes: linebus ask "{joined}"', file=sys.stderr)
     with Client(options.bus, connect_timeout_s=options.wait) as bus:
         return print_replies(_replies(bus, options), _shape(as_json=options.json))
 

@@ -8,6 +8,7 @@ the native dialect.
 from __future__ import annotations
 
 import signal
+from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
@@ -80,6 +81,8 @@ def _converse(options: argparse.Namespace, screen: Screen) -> None:
 
 
 def _send_lines(screen: Screen, requests: Requests, results: Results) -> None:
+    from linebus.cli.plain_client import ATTEMPTS_PIPED_MAX
+
     while (line := screen.read()) is not None:
         if not line.strip():
             continue
@@ -88,7 +91,11 @@ def _send_lines(screen: Screen, requests: Requests, results: Results) -> None:
             continue
         if not screen.is_terminal:
             results.expect(line)
-        requests.send(line, before_each_attempt=results.wait_until_connected)
+        requests.send(
+            line,
+            before_each_attempt=results.wait_until_connected,
+            attempts_max=inf if screen.is_terminal else ATTEMPTS_PIPED_MAX,
+        )
     if screen.is_terminal:
         screen.end()
     else:

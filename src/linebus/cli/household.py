@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from linebus import limits
 from linebus.errors import SetupError
+from linebus.process import StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +40,25 @@ class Household:
         self._worker: _Process | None = None
 
     def __enter__(self) -> Self:
-        """Start both; the worker waits for the server by itself."""
+        """Start both; the worker waits for the server by itself.
+
+        Ctrl-C waits until both are started, so that there is no moment at which one would be
+        forgotten.
+        """
+        with StopSignals(signal.SIGINT) as interrupt:
+            self._start()
+        if interrupt.received:
+            self.__exit__()
+            raise KeyboardInterrupt
+        return self
+
+    def _start(self) -> None:
         self._log = self.log_path.open("wb", buffering=0)
         ports = [str(port) for port in self.config.ports().values()]
         address = self.config.address(self.config.client_inputs)
         self._server = _Process(["serve", *ports], self._log)
         work = ["work", *self._services, "--bus", address, "--procs", str(self._executors)]
         self._worker = _Process(work, self._log)
-        return self
 
     def __exit__(self, *_: object) -> None:
         """End the worker, then the server."""
@@ -109,7 +122,7 @@ class _Process:
         """Ask it to end, and end it at once where that takes too long."""
         self._process.terminate()
         try:
-            self._process.wait(2 * limits.DRAIN_S)
+            self._process.wait(limits.DRAIN_S + 1)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

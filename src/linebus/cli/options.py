@@ -7,7 +7,6 @@ import argparse
 from linebus import limits, process
 
 PORT_MAX = 65_535
-SECONDS_MAX = 1_000_000
 _DEFAULT_PORTS = (
     limits.CLIENT_INPUTS_PORT,
     limits.CLIENT_OUTPUTS_PORT,
@@ -92,9 +91,9 @@ def seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= SECONDS_MAX:
+    if not 0 <= value <= limits.WAIT_S_MAX:
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a number of seconds from 0 to {SECONDS_MAX}"
+            f"'{text}' is not a number of seconds from 0 to {limits.WAIT_S_MAX:.0f}"
         )
     return value
 

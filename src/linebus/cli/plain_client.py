@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 import zmq
@@ -14,7 +15,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from linebus import limits
 from linebus.cli.unanswered import Unanswered
-from linebus.errors import UsageError
+from linebus.errors import NobodyListens, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     Context = zmq.Context[Socket]
 
 CONFIRMATION_MS = 2_500
+# Nobody watches a pipe: lines piped in are given up after half a minute without a confirmation.
+ATTEMPTS_PIPED_MAX = 12
 # How long a line waits for the connection that will bring its result.
 RESULTS_CONNECT_S = 1.0
 # Lines piped in run ahead of their results no further than this: publishers drop what a slow
@@ -122,20 +125,26 @@ class Requests:
         self._context, self._address, self._warn = context, address, warn
         self._socket = self._connect()
 
-    def send(self, line: str, before_each_attempt: Callable[[], None]) -> None:
+    def send(
+        self, line: str, before_each_attempt: Callable[[], None], *, attempts_max: float = inf
+    ) -> None:
         """Return when the line is confirmed, by whatever text.
+
+        Raises NobodyListens when `attempts_max` attempts were in vain.
 
         A REQ socket whose request was lost waits for ever. So it is closed after a while, and
         the line sent again through a new one (the "lazy pirate" of the ZeroMQ guide).
         """
-        warned = False
+        attempts = 0
         while not self._attempt(line, before_each_attempt):
-            if not warned:
+            attempts += 1
+            if attempts == 1:
                 self._warn(
                     f"the server at {self._address} does not confirm; is it running, "
                     "and are the ports in the order CLIENT_INPUTS CLIENT_OUTPUTS?"
                 )
-                warned = True
+            if attempts >= attempts_max:
+                raise NobodyListens(f"no server confirms at {self._address}; start: linebus up")
 
     def _attempt(self, line: str, before: Callable[[], None]) -> bool:
         # With ZMQ_IMMEDIATE there is room only while there is a connection.

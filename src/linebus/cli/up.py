@@ -81,6 +81,8 @@ def _converse(bus: Client, names: Sequence[str]) -> int:
             line = read_line("> ")
         except (EOFError, KeyboardInterrupt):
             return ExitCode.ALL_ANSWERED
+        if line.strip() in {"exit", "quit"}:
+            return ExitCode.ALL_ANSWERED
         if line.strip():
             print(annotated(bus.ask(line)), flush=True)
 

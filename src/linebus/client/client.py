@@ -97,10 +97,11 @@ class Client:
         source = Chunks(lines)
         try:
             while order.owed or not source.is_at_end:
+                wants_more = not source.is_at_end and order.owed < limits.WINDOW_LINES
+                chunk = source.read() if wants_more else []  # may well use this client itself
                 with self._use():
-                    wants_more = not source.is_at_end and order.owed < limits.WINDOW_LINES
                     if wants_more:
-                        order.ask(source.read())
+                        order.ask(chunk)
                         self._drive(0)
                     replies = list(order.take())
                     if not (replies or wants_more):
@@ -191,9 +192,9 @@ class Client:
         now = time.monotonic()
         if self._dealer.monitor in ready:
             self._look_at_connection(now)
-        self._leave_a_silent_server(now)
         while (frames := self._dealer.receive()) is not None:
             self._session.receive(*frames, now)
+        self._leave_a_silent_server(now)
         self._session.tick(now)
         self._send(now)
         self._check_presence(now)

@@ -54,7 +54,7 @@ class Stream:
         self.sent_through = start - 1
         self.answered = IntervalSet()
         self.acks: list[tuple[int, int]] = []
-        self._start = start
+        self.start = start
         self._arrived: dict[int, tuple[Entry, int, int]] = {}
         self._abandoned = IntervalSet()
         self.unsent: deque[_Part] = deque()
@@ -64,7 +64,7 @@ class Stream:
     def settled_through(self) -> int:
         """The number up to which every line is answered."""
         first, last = next(iter(self.answered), (0, 0))
-        return last if first == self._start else self._start - 1
+        return last if first == self.start else self.start - 1
 
     @property
     def is_idle(self) -> bool:
@@ -153,6 +153,8 @@ class Stream:
 class ClientSession(PeerSession):
     """All streams of one client, within the window that the server grants."""
 
+    greeting_type = m.ClientGreeting
+
     def __init__(self, ident: bytes, program: str) -> None:
         """Start with no line asked."""
         super().__init__(ident, program)
@@ -160,6 +162,9 @@ class ClientSession(PeerSession):
         self._window_lines = limits.WINDOW_LINES
         self._heartbeat_s = limits.HEARTBEAT_S
         self._heartbeat_at = inf
+        # Our first word since the server was heard: while the caller works on replies, nobody
+        # says or hears anything, and that is no silence.
+        self._spoke_at = inf
         self._in_flight_chars = 0
         self._unacknowledged = 0
         self._start = 1
@@ -225,9 +230,10 @@ class ClientSession(PeerSession):
 
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Ask again what the server has not seen, in ascending order."""
-        assert isinstance(greeting, m.ClientGreeting), "the server greets a client as one"
+        assert isinstance(greeting, m.ClientGreeting), "its `greeting_type`"
+        self._spoke_at = inf
         self._window_lines = greeting.window_lines
-        self._heartbeat_s = greeting.heartbeat_s
+        self._heartbeat_s = max(limits.HEARTBEAT_S, greeting.heartbeat_s)
         self._heartbeat_at = now + self._heartbeat_s
         for stream in self._streams.values():
             seen = IntervalSet()
@@ -238,12 +244,13 @@ class ClientSession(PeerSession):
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
+        self._spoke_at = inf
         self._heartbeat_at = now + self._heartbeat_s
         match message:
             case m.Replies() | m.Ended():
                 self._arrive(message)
             case m.Heartbeat(every_s=every_s):
-                self._heartbeat_s = every_s
+                self._heartbeat_s = max(limits.HEARTBEAT_S, every_s)
             case _:
                 pass
 
@@ -252,7 +259,8 @@ class ClientSession(PeerSession):
         if stream is None:
             return
         before = stream.sent[0].first if stream.sent else 0
-        self.owed -= stream.arrive(entry)
+        if entry.first >= stream.start:  # else of a stream by this name that was forgotten
+            self.owed -= stream.arrive(entry)
         if not stream.sent or stream.sent[0].first != before:
             self._recount()
         stream.acks.append((entry.first, entry.first + count_of(entry) - 1))
@@ -281,6 +289,8 @@ class ClientSession(PeerSession):
         elif now >= self._heartbeat_at:
             said = [m.Heartbeat(self._heartbeat_s)]
             self._heartbeat_at = now + self._heartbeat_s
+        if said:
+            self._spoke_at = min(self._spoke_at, now)
         return said
 
     def _asks(self) -> list[m.Message]:
@@ -313,7 +323,7 @@ class ClientSession(PeerSession):
     def is_silent(self, now: float) -> bool:
         """Return whether the server, which owes something, has not been heard from too long."""
         patience = self._heartbeat_s * limits.HEARTBEATS_MISSED_MAX
-        return self.is_greeted and self.owed > 0 and now - self.heard_at > patience
+        return self.is_greeted and self.owed > 0 and now - self._spoke_at > patience
 
     def goodbye(self) -> list[tuple[bytes, bytes]]:
         """Forget everything that is asked and owed; return the frames that end the session."""
@@ -337,6 +347,8 @@ def split(line: str) -> tuple[str, str] | m.Ended:
 
 def why_unfit(line: str) -> str | None:
     """Return why a line's arguments cannot be sent, or None where they can."""
+    if len(line) > limits.LINE_BYTES_MAX:
+        return f"the line is too long; at most {limits.LINE_BYTES_MAX} bytes can be sent"
     try:
         size = len(line.encode())
     except UnicodeEncodeError:

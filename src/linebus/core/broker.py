@@ -27,6 +27,7 @@ from linebus.core.workers import Executor, Worker
 from linebus.wire import messages as m
 from linebus.wire import plain
 from linebus.wire.native import VERSION
+from linebus.wire.packing import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -46,7 +47,6 @@ class Broker:
         self._routes: dict[Route, Session] = {}
         self._clients: dict[bytes, Client] = {}
         self._workers: dict[bytes, Worker] = {}
-        self._executors: dict[bytes, Executor] = {}
         self._vouchers: dict[bytes, Worker] = {}
         self._directory = Directory()
         self._stirred: dict[Pool, None] = {}
@@ -126,7 +126,7 @@ class Broker:
                 self._end_executor(executor, now)
             number, stream = self._next_number(), self._fresh_token()
             executor = Executor(hello.session, number, worker, key_hash, stream)
-            self._executors[hello.session] = worker.vouched[key_hash] = executor
+            worker.vouched[key_hash] = executor
         token = self._fresh_token()
         greeting = m.ExecutorGreeting(hello.nonce, token, executor.stream, executor.answered)
         self._attach(executor, route, token, greeting, now)
@@ -160,29 +160,26 @@ class Broker:
     # -- messages within a session -----------------------------------------------------------
 
     def receive(
-        self, route: Route, token: Token, messages: Sequence[m.FromPeer], size: int, now: float
+        self, route: Route, token: Token, messages: Sequence[m.FromPeer], now: float
     ) -> None:
-        """Take what a peer sent in one ZeroMQ message of `size` bytes."""
+        """Take what a peer sent in one ZeroMQ message."""
         session = self._routes.get(route)
         if session is None or session.token != token:
             self.effects.notes[route] = m.HelloAgain(0)
             return
         session.heard_at = now
-        share = size // (len(messages) or 1)
         for message in messages:
-            broken = self._receive_one(session, message, share, now)
+            broken = self._receive_one(session, message, now)
             if broken:
                 self.break_off(route, broken, now)
                 return
 
-    def _receive_one(
-        self, session: Session, message: m.FromPeer, size: int, now: float
-    ) -> str | None:
+    def _receive_one(self, session: Session, message: m.FromPeer, now: float) -> str | None:
         match session, message:
             case Executor(), m.Answers():
-                return self._answers(session, message, size)
+                return self._answers(session, message)
             case Client(), m.Ask():
-                return self._ask(session, message, size, now)
+                return self._ask(session, message, now)
             case Client(), m.Ack():
                 self._ack(session, message)
             case Worker(), m.Lost():
@@ -190,7 +187,7 @@ class Broker:
             case Worker(), m.Vouch():
                 return self._vouch(session, message.executor)
             case _, m.Heartbeat():
-                session.outbox.append(m.Heartbeat(self._heartbeat_s()))
+                session.heartbeat = m.Heartbeat(self._heartbeat_s())
                 self._with_news[session] = None
             case _, m.Goodbye():
                 self._end(session, now)
@@ -214,7 +211,9 @@ class Broker:
         self._with_news.pop(session, None)
         if isinstance(session, Executor):
             self._stir(session)
-        self._timers.set(now + self._absence_s(session), Cause.NOT_BACK, session)
+        if not session.is_awaited:
+            session.is_awaited = True
+            self._timers.set(now + self._absence_s(session), Cause.NOT_BACK, session)
 
     def _absence_s(self, session: Session) -> float:
         """Return how long a session may be without a connection."""
@@ -228,7 +227,7 @@ class Broker:
 
     # -- clients -----------------------------------------------------------------------------
 
-    def _ask(self, client: Client, ask: m.Ask, size: int, now: float) -> str | None:
+    def _ask(self, client: Client, ask: m.Ask, now: float) -> str | None:
         service = self._service_for(ask.service, now)
         books = client.books_for(service) if service is not None else None
         if books is None:
@@ -240,18 +239,19 @@ class Broker:
             ended = m.Ended(ask.service, ask.first, len(ask.lines), outcome, text)
             client.outbox.append(ended)
             self._with_news[client] = None
-            return None
+            return "too many errors are not read" if client.is_choked else None
         last = ask.first + len(ask.lines) - 1
         for first, until in books.seen.missing(ask.first, last):
             lines = ask.lines[first - ask.first : until - ask.first + 1]
-            self._accept(books, first, lines, size, now)
+            self._accept(books, first, lines, now)
         books.seen.add(ask.first, last)
         if client.lines_held > limits.CLIENT_LINES_MAX:
-            return f"more than {limits.WINDOW_LINES} lines are asked and not acknowledged"
+            return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
         return "too many gaps in the numbers" if len(books.seen) > limits.GAPS_MAX else None
 
-    def _accept(self, books: Books, first: int, lines: list[str], size: int, now: float) -> None:
+    def _accept(self, books: Books, first: int, lines: list[str], now: float) -> None:
         books.hold(len(lines))
+        size = bytes_of(lines)
         if self._held_bytes + size > limits.HELD_BYTES_MAX:
             text = "the server holds as much as it can; ask again later"
             self._finish(books, State.RECEIVED, Outcome.OVERLOADED, text, (first, len(lines)))
@@ -287,7 +287,7 @@ class Broker:
 
     # -- replies -----------------------------------------------------------------------------
 
-    def _answers(self, executor: Executor, answers: m.Answers, size: int) -> str | None:
+    def _answers(self, executor: Executor, answers: m.Answers) -> str | None:
         texts, failed = answers.texts, answers.failed
         skip = executor.answered + 1 - answers.first
         if skip < 0 or answers.first + len(texts) - 1 > executor.sent:
@@ -299,16 +299,15 @@ class Broker:
         while texts:
             lease = executor.leases[0]
             count = min(lease.run.count, len(texts))
-            share = size * count // len(answers.texts)
             here = texts if count == len(texts) else texts[:count]
-            self._deliver(executor, here, [f for f in failed if f < count], answers.ran_s, share)
+            self._deliver(executor, here, [f for f in failed if f < count], answers.ran_s)
             texts, failed = texts[count:], [f - count for f in failed if f >= count]
         executor.credit = answers.credit
         self._stir(executor)
         return None
 
     def _deliver(
-        self, executor: Executor, texts: list[str], failed: list[int], ran_s: float, size: int
+        self, executor: Executor, texts: list[str], failed: list[int], ran_s: float
     ) -> None:
         lease = executor.leases[0]
         run, count = lease.run, len(texts)
@@ -325,7 +324,7 @@ class Broker:
                 lease.queued_s,
                 ran_s,
             )
-            self._held_bytes += client.deliver(run, replies, size)
+            self._held_bytes += client.deliver(run, replies, bytes_of(texts))
             self._with_news[client] = None
         self._held_bytes -= run.drop(count)
         lease.first += count
@@ -376,7 +375,6 @@ class Broker:
     def _end_executor(
         self, executor: Executor, now: float, position: int = 0, reason: str = ""
     ) -> None:
-        self._executors.pop(executor.ident, None)
         if executor.worker.vouched.get(executor.key_hash) is executor:
             executor.worker.vouched[executor.key_hash] = None
         self._close(executor)
@@ -402,7 +400,8 @@ class Broker:
         """See to it that what waits for a service is dispatched, or ends after the grace."""
         for pool in service.pools:
             self._stirred[pool] = None
-        if not service.pools:
+        if not service.pools and not service.is_awaited:
+            service.is_awaited = True
             at = now + limits.NO_WORKER_GRACE_S
             self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
 
@@ -465,7 +464,7 @@ class Broker:
                 case Cause.WORKER_SILENT, Worker():
                     self._worker_silent(about, now)
                 case Cause.PLAIN_HOLD_OVER, None:
-                    self.plain.reconsider(now)
+                    self.plain.hold_over(now)
 
     def _start_grace_over(self, now: float) -> None:
         for service in self._directory.never_offered():
@@ -473,11 +472,17 @@ class Broker:
         self.plain.reconsider(now)
 
     def _no_worker_grace_over(self, service: Service, now: float) -> None:
-        if now < self._start_grace_until:
-            at = self._start_grace_until
+        service.is_awaited = False
+        if service.pools:
+            return
+        grace_s = limits.NO_WORKER_GRACE_S
+        if now >= max(self._start_grace_until, service.absent_at + grace_s):
+            self._end_waiting(service, now, grace_s)
+        if service.waiting:
+            service.is_awaited = True
+            soonest = now + limits.GRACE_STEP_S  # many graces end in one look
+            at = max(self._start_grace_until, service.next_grace_over(grace_s), soonest)
             self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
-        elif now >= service.absent_at + limits.NO_WORKER_GRACE_S and not service.pools:
-            self._end_waiting(service, now, limits.NO_WORKER_GRACE_S)
 
     def _end_waiting(self, service: Service, now: float, grace_s: float) -> None:
         """End what has waited for a service without workers for at least the grace."""
@@ -491,10 +496,12 @@ class Broker:
                     service.queue(books, run)
 
     def _not_back(self, session: Session, now: float) -> None:
+        session.is_awaited = False
         if session.ended or session.route is not None:
             return
         back_until = session.lost_at + self._absence_s(session)
         if now < back_until:
+            session.is_awaited = True
             self._timers.set(back_until, Cause.NOT_BACK, session)
         else:
             self._end(session, now)
@@ -533,12 +540,15 @@ class Broker:
         Sessions at a stalled route keep what they have until a later call.
         """
         for route, note in self.effects.take_notes().items():
-            yield route, VERSION, [note]
+            if route not in stalled:  # whoever does not read can say hello again
+                yield route, VERSION, [note]
         for session in list(self._with_news):
             to = session.route
-            if to is None or to in stalled:
+            if to in stalled:
                 continue
             del self._with_news[session]
+            if to is None:  # what it is owed is kept until it is back
+                continue
             if session.greeting is not None:
                 yield to, VERSION, [session.greeting]
                 session.greeting = None

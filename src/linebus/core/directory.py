@@ -74,6 +74,9 @@ class Directory:
             service.absent_at = now
         return [service for service in pool.services if not service.pools]
 
+    def _offered_names(self) -> list[str]:
+        return [name for name, service in self._services.items() if service.offer is not None]
+
     def absence(self, name: str, now: float) -> tuple[Outcome, str]:
         """Return how a request for a service without workers ends, and why."""
         shown = plain.shorten(name)
@@ -83,7 +86,6 @@ class Directory:
             return Outcome.NO_WORKER, f"no worker offers '{shown}' now; {cure}"
         if name in plain.EXERCISE:
             return Outcome.NO_SERVICE, f"no worker has offered '{shown}' yet; {cure}"
-        known = [n for n, other in self._services.items() if other.offer is not None]
-        nearest = self._suggestions.nearest(name, known, now)
+        nearest = self._suggestions.nearest(name, self._offered_names, now)
         hint = f"did you mean '{nearest}'?" if nearest else "no worker has offered it"
         return Outcome.NO_SERVICE, f"unknown service '{shown}'; {hint}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Service:
     """A named kind of work: who offers it, and the clients' queues that wait for it."""
 
-    __slots__ = ("absent_at", "name", "offer", "pools", "ring", "waiting")
+    __slots__ = ("absent_at", "is_awaited", "name", "offer", "pools", "ring", "waiting")
 
     def __init__(self, name: str, now: float) -> None:
         """Start without workers; `offer` stays None until the first one comes."""
@@ -28,6 +28,7 @@ class Service:
         self.offer: Offer | None = None
         self.pools: list[Pool] = []
         self.absent_at = now
+        self.is_awaited = False  # a timer is set for the end of a grace
         self.ring: deque[Books] = deque()
         self.waiting = 0
 
@@ -35,7 +36,8 @@ class Service:
         """Put a run at the end of its client's queue."""
         self.waiting += run.count
         last = books.queue[-1] if books.queue else None
-        if last is None or not last.extend(run.first, run.lines, run.size):
+        # Without workers runs stay apart, since each line has a grace of its own.
+        if not self.pools or last is None or not last.extend(run.first, run.lines, run.size):
             books.queue.append(run)
         self._join_ring(books)
 
@@ -64,6 +66,11 @@ class Service:
             books.in_ring = False
         self.waiting -= run.count
         return run
+
+    def next_grace_over(self, grace_s: float) -> float:
+        """Return when the grace of what waits longest is over, without workers."""
+        oldest = min(run.received_at for books in self.ring for run in books.queue)
+        return max(self.absent_at, oldest) + grace_s
 
     def clear(self, books: Books) -> list[Run]:
         """Take a client's whole queue out; return its runs."""

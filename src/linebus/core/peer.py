@@ -27,6 +27,8 @@ Greeting = m.ClientGreeting | m.WorkerGreeting | m.ExecutorGreeting
 class PeerSession(ABC):
     """One session with a broker, seen from the peer. `ident` is 16 secret random bytes."""
 
+    greeting_type: type[Greeting]
+
     def __init__(self, ident: bytes, program: str) -> None:
         """Start without a connection; `program` names the peer for people."""
         self.ident = ident
@@ -120,12 +122,7 @@ class PeerSession(ABC):
         for message in self._decode(body):
             match message:
                 case m.ClientGreeting() | m.WorkerGreeting() | m.ExecutorGreeting():
-                    if message.nonce == self._nonce and not self.is_greeted:
-                        self._token = message.token
-                        self._hello_at = inf
-                        self.is_greeted = True
-                        self.heard_at = now
-                        self.greeted(message, now)
+                    self._receive_greeting(message, now)
                 case m.HelloAgain(after_s=after_s):
                     # Where a hello is under way already, this answers something older than it,
                     # unless it asks for patience: then the hello itself came too early.
@@ -138,6 +135,15 @@ class PeerSession(ABC):
                     raise error(f"the server refuses this session: {text}")
                 case _:
                     pass
+
+    def _receive_greeting(self, greeting: Greeting, now: float) -> None:
+        is_meant = isinstance(greeting, self.greeting_type) and greeting.nonce == self._nonce
+        if is_meant and not self.is_greeted:
+            self._token = greeting.token
+            self._hello_at = inf
+            self.is_greeted = True
+            self.heard_at = now
+            self.greeted(greeting, now)
 
     def _decode(self, body: bytes) -> list[m.FromServer]:
         try:

@@ -7,6 +7,7 @@ one outcome begins with the native dialect; here it is "never silence".
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from linebus.core.dispatch import Service
     from linebus.core.effects import Effects
 
-    Accept = Callable[[Books, int, list[str], int, float], None]
+    Accept = Callable[[Books, int, list[str], float], None]
 
 
 class PlainSide:
@@ -45,6 +46,7 @@ class PlainSide:
         self._workers = PlainWorkers()
         self._held_lines = HeldLines()
         self._start_grace_until = 0.0
+        self._wakes_at = inf
 
     def start(self, grace_until: float) -> None:
         """Give everyone until this moment to come back."""
@@ -70,8 +72,6 @@ class PlainSide:
     def subscription(self, frame: bytes, now: float) -> None:
         """Take what worker_inputs reports of a subscriber."""
         self._workers.subscription(frame, now)
-        if self.undecided(now):
-            self._timers.set(self._workers.undecided_until, Cause.PLAIN_HOLD_OVER)
         self.reconsider(now)
 
     def worker_came(self, now: float, *, discovered: bool) -> None:
@@ -88,8 +88,20 @@ class PlainSide:
         """Return whether plain workers subscribe to lines for this service."""
         return self._workers.audience(f"{name} ") is Audience.PREFIX
 
+    def hold_over(self, now: float) -> None:
+        """Look at the lines that are held, if the earliest of their moments has come."""
+        if now >= self._wakes_at:
+            self.reconsider(now)
+
+    def _wake_at(self, at: float) -> None:
+        # One timer for all lines: one for each would multiply at every look.
+        if at < self._wakes_at:
+            self._wakes_at = at
+            self._timers.set(at, Cause.PLAIN_HOLD_OVER)
+
     def reconsider(self, now: float) -> None:
         """Look at the lines that are held once more."""
+        self._wakes_at = inf
         for received_at, line in self._held_lines.take_all():
             self._route_or_hold(line, received_at, now)
 
@@ -99,7 +111,7 @@ class PlainSide:
         until = self._grace_until(plain.split(line)[0], received_at)
         if now < until:
             if self._held_lines.hold(line, received_at):
-                self._timers.set(until, Cause.PLAIN_HOLD_OVER)
+                self._wake_at(self._workers.undecided_until if self.undecided(now) else until)
             else:
                 self._overloaded(line)
             return
@@ -141,7 +153,7 @@ class PlainSide:
         if books is None:
             self._overloaded(f"{service.name} {arguments}")
             return
-        self._accept(books, clients.next_number(service.name), [arguments], len(arguments), now)
+        self._accept(books, clients.next_number(service.name), [arguments], now)
 
     def _overloaded(self, line: str) -> None:
         reason = f"{Outcome.OVERLOADED}: too many plain requests wait; try again later"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linebus import limits
+
 if TYPE_CHECKING:
     from linebus.wire.messages import Message
 
@@ -29,6 +31,13 @@ class Session:
         self.ended = False
         self.greeting: Message | None = None
         self.outbox: list[Message] = []
+        self.heartbeat: Message | None = None  # one is enough, however many are owed
+        self.is_awaited = False  # a timer is set for its return
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether more waits to be sent than any peer that reads would leave waiting."""
+        return len(self.outbox) > limits.OUTBOX_MESSAGES_MAX
 
     def attach(self, route: Route, token: Token, greeting: Message) -> None:
         """Go on at a new route with a new token; what was to be sent before is forgotten."""
@@ -47,4 +56,7 @@ class Session:
     def take(self) -> list[Message]:
         """Hand out what is to be sent, in order, and forget it."""
         messages, self.outbox = self.outbox, []
+        if self.heartbeat is not None:
+            messages.append(self.heartbeat)
+            self.heartbeat = None
         return messages

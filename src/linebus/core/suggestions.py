@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from linebus import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 
 class Suggestions:
@@ -28,8 +28,8 @@ class Suggestions:
         """Forget everything: the known names have changed."""
         self._nearest.clear()
 
-    def nearest(self, name: str, known: Collection[str], now: float) -> str | None:
-        """Return the known name nearest to `name`, or None."""
+    def nearest(self, name: str, known: Callable[[], Collection[str]], now: float) -> str | None:
+        """Return the nearest to `name` of the names that `known` returns, or None."""
         if name in self._nearest:
             return self._nearest[name]
         if now - self._second >= 1:
@@ -39,6 +39,6 @@ class Suggestions:
         self._spent += 1
         if len(self._nearest) >= limits.SUGGESTIONS_CACHED_MAX:
             self._nearest.clear()
-        found = get_close_matches(name, known, n=1)
+        found = get_close_matches(name, known(), n=1)
         self._nearest[name] = found[0] if found else None
         return self._nearest[name]

@@ -107,7 +107,7 @@ class Server:
         except ProtocolError as error:
             self._broker.break_off(route, str(error), now)
             return
-        self._broker.receive(route, token, messages, len(body), now)
+        self._broker.receive(route, token, messages, now)
 
     def _receive_hello(self, frames: list[zmq.Frame], now: float) -> None:
         route, version, body = (frame.bytes for frame in frames)

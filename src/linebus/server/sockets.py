@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
     from linebus.server.config import ServerConfig
 
-_ROUTE_AND_TWO = 3
+_KEEPALIVE = (
+    (zmq.TCP_KEEPALIVE, 1),
+    (zmq.TCP_KEEPALIVE_IDLE, limits.KEEPALIVE_IDLE_S),
+    (zmq.TCP_KEEPALIVE_INTVL, limits.KEEPALIVE_INTERVAL_S),
+    (zmq.TCP_KEEPALIVE_CNT, limits.KEEPALIVE_PROBES),
+)
 
 
 def _other_ports(config: ServerConfig) -> list[int]:
@@ -68,6 +73,7 @@ class ServerSockets:
             (zmq.MAXMSGSIZE, limits.MESSAGE_BYTES_MAX),
             (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
             (zmq.BACKLOG, limits.LISTEN_BACKLOG),
+            *_KEEPALIVE,
         ):
             socket.setsockopt(option, value)
         return socket
@@ -80,6 +86,7 @@ class ServerSockets:
             (zmq.MAXMSGSIZE, limits.MESSAGE_BYTES_MAX),
             (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
             (zmq.BACKLOG, limits.LISTEN_BACKLOG),
+            *_KEEPALIVE,
         ):
             socket.setsockopt(option, value)
         return socket
@@ -100,7 +107,7 @@ class ServerSockets:
                     free = " ".join(map(str, _other_ports(self._config)))
                     raise AddressTaken(
                         f"port {port} ({name}) is taken on {self._config.host}; another server "
-                        f"may be running: stop it, or take other ports: linebus serve {free}"
+                        f"may be running: stop it, or give four other ports, such as {free}"
                     ) from error
                 raise SetupError(f"cannot bind {name} to {address}: {error.strerror}") from error
 

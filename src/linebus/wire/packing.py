@@ -13,6 +13,12 @@ _BYTES_PER_CHAR_MAX = 4
 _CHARS_MAX = limits.MESSAGE_BYTES_TARGET // _BYTES_PER_CHAR_MAX
 
 
+def bytes_of(texts: Sequence[str]) -> int:
+    """Return a bound of the bytes of texts in a message, in one pass that no Python loop makes."""
+    per_char = 1 if all(map(str.isascii, texts)) else _BYTES_PER_CHAR_MAX
+    return per_char * sum(map(len, texts)) + len(texts)
+
+
 def parts(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of consecutive parts that each fit into one message.
 

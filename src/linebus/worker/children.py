@@ -33,12 +33,18 @@ class Child:
         self.position = Position.create()
         report, report_of_child = os.pipe()
         arguments = [str(os.getpid()), str(report_of_child), str(self.position.descriptor)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "linebus.worker.executor", *arguments],
-            stdin=subprocess.PIPE,
-            pass_fds=(report_of_child, self.position.descriptor),
-        )
-        os.close(report_of_child)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "linebus.worker.executor", *arguments],
+                stdin=subprocess.PIPE,
+                pass_fds=(report_of_child, self.position.descriptor),
+            )
+        except OSError:
+            os.close(report)
+            self.position.close()
+            raise
+        finally:
+            os.close(report_of_child)
         os.set_blocking(report, False)
         self.report = pipes.PipeReader(report, pipes.ToGuardian)
         assert self.process.stdin is not None, "asked for above"

@@ -49,6 +49,7 @@ class Executor:
         """Connect where an address is known already."""
         self._answers = {service.name: service.answer for service in services}
         self._key = start.key
+        self._guardian_pid = os.getppid()
         self._control = control
         self._report = report
         self._position = position
@@ -121,23 +122,31 @@ class Executor:
         self._session.answer(first, texts, failed, took_s)
         self._send()
         self._receive(time.monotonic())
-        if self._session.generation == generation and not self._signals.received:
+        if self._session.generation == generation and not self._is_to_end():
             return True
         self._position.cell[0] = 0
         return False
+
+    def _is_to_end(self) -> bool:
+        return self._signals.received is not None or process.parent_is_gone(self._guardian_pid)
 
     def _is_time_to_send(self) -> bool:
         return time.monotonic() >= self._sent_at + limits.FLUSH_S
 
     # -- the server --------------------------------------------------------------------------
 
-    def _connect(self, address: str) -> None:
+    def _connect(self, address: str | None) -> None:
+        """Connect to this address; to nobody where it is None."""
         if self._dealer is not None and self._dealer.address == address:
             return
         if self._dealer is not None:
             self._dealer.unregister(self._poller)
             self._dealer.close()
+            self._dealer = None
+            self._frames.clear()
             self._session = self._new_session()
+        if address is None:
+            return
         self._dealer = Dealer(self._context, address)
         self._dealer.register(self._poller)
 
@@ -222,7 +231,10 @@ def _not_offered(_arguments: str) -> str:
 def _failure(service: str, error: Exception) -> str:
     """Return the client's sentence about an exception; the worker's log gets it in full."""
     log.error("%s raised an exception", service, exc_info=error)
-    said = str(error)
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  an exception's own text may be what is broken
+        said = ""
     return f"{service} failed: {type(error).__name__}" + (f": {said}" if said else "")
 
 

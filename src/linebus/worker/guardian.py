@@ -119,10 +119,11 @@ class Guardian:
         at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
         if self._config.address:
             at = min(at, self._tell_absence_at)
-        if self._frames:
+        if self._frames or any(child.control.is_waiting for child in self._children.values()):
             at = min(at, now + limits.STALLED_RETRY_S)
         if self._link is not None:
-            at = min(at, *[t for t in (self._native_until, self._hint_until) if t > now])
+            turns = (self._native_until, self._hint_until)
+            at = min([at, *[turn_at for turn_at in turns if turn_at > now]])
         if self._session.is_greeted:
             at = min(at, now + limits.HEARTBEAT_S)
         return milliseconds_until(at, now)
@@ -134,7 +135,12 @@ class Guardian:
             self._restart_at.clear()
         for _ in [at for at in self._restart_at if at <= now]:
             address = self._dealer.address if self._dealer is not None else None
-            child = Child(self._config.references, address, now)
+            try:
+                child = Child(self._config.references, address, now)
+            except OSError as error:  # no process or descriptor is to be had at the moment
+                log.warning("an executor cannot be started (%s); trying again", error)
+                self._restart_at.append(now + limits.RESTART_S_MAX)
+                continue
             self._children[child.report.descriptor] = child
             self._poller.register(child.report.descriptor, zmq.POLLIN)
             self._session.vouch(child.key_hash)
@@ -304,6 +310,8 @@ class Guardian:
             self._dealer = None
             self._session.disconnected()
             self._frames.clear()
+            for child in self._children.values():
+                child.control.write(pipes.Connect(None))
 
     def _publish(self, text: str | None) -> None:
         if text is not None and self._link is not None:

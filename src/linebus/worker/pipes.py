@@ -29,9 +29,9 @@ class Start(Struct, array_like=True, tag="start"):
 
 
 class Connect(Struct, array_like=True, tag="connect"):
-    """Connect to the server at this address."""
+    """Connect to the server at this address; None: leave, what was there does not greet."""
 
-    address: str
+    address: str | None
 
 
 class PlainLine(Struct, array_like=True, tag="plain_line"):

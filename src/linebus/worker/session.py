@@ -21,6 +21,8 @@ class GuardianSession(PeerSession):
     It says hello once a connection stands and the first executor has told what it offers.
     """
 
+    greeting_type = m.WorkerGreeting
+
     def __init__(self, ident: bytes, program: str, *, discovered: bool) -> None:
         """Start with nothing offered."""
         super().__init__(ident, program)
@@ -73,14 +75,14 @@ class GuardianSession(PeerSession):
 
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Take up the rhythm that the server wants."""
-        assert isinstance(greeting, m.WorkerGreeting), "the server greets a worker as one"
-        self._heartbeat_s = greeting.heartbeat_s
+        assert isinstance(greeting, m.WorkerGreeting), "its `greeting_type`"
+        self._heartbeat_s = max(limits.HEARTBEAT_S, greeting.heartbeat_s)
         self._heartbeat_at = now + self._heartbeat_s
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
         if isinstance(message, m.Heartbeat):
-            self._heartbeat_s = message.every_s
+            self._heartbeat_s = max(limits.HEARTBEAT_S, message.every_s)
 
     def messages(self, now: float) -> list[m.Message]:
         """Return what is to be said; a heartbeat where it is time for one."""
@@ -129,6 +131,8 @@ class ExecutorSession(PeerSession):
     work beyond what is answered. `generation` changes when the broker does not know the session
     any more, so that whoever works on a line knows that nobody waits for it.
     """
+
+    greeting_type = m.ExecutorGreeting
 
     def __init__(self, ident: bytes, program: str, key: bytes) -> None:
         """Start a stream; `key` is what the guardian vouched for."""
@@ -183,7 +187,7 @@ class ExecutorSession(PeerSession):
 
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Send what the broker has not got; or start anew where it does not know the session."""
-        assert isinstance(greeting, m.ExecutorGreeting), "the server greets an executor as one"
+        assert isinstance(greeting, m.ExecutorGreeting), "its `greeting_type`"
         if greeting.stream == self._stream:
             self._forget_through(greeting.answered)
         else:
