@@ -69,7 +69,7 @@ SERVICES_PER_CLIENT_MAX = 256
 # Names that nobody has offered yet, asked for while the broker has just started.
 UNOFFERED_PER_CLIENT_MAX = 64
 GAPS_MAX = 4_096
-# What is queued, leased and kept, by the bytes of the messages that brought it.
+# What is queued, leased and kept, by a bound of its bytes in a message.
 HELD_BYTES_MAX = 512 * 1024 * 1024
 
 CONNECT_S = 5.0

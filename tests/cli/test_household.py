@@ -49,10 +49,15 @@ def test_it_serves_and_leaves_nothing_behind(config: ServerConfig, log_folder: P
             assert bus.ask("gcd 12 18").text == "gcd for 12 18 is 6"
         household.wait_for_worker()
         both = processes(household)
+        assert f"linebus: serving {address}" in household.log_path.read_text()
     assert [child.returncode for child in both] == [0, 0]
-    assert household.log_path.is_relative_to(log_folder)
-    log = household.log_path.read_text()
-    assert f"linebus: serving {address}" in log
+    assert list(log_folder.rglob("*.log")) == []
+
+
+def test_after_an_error_the_log_stays(config: ServerConfig, log_folder: Path) -> None:
+    with pytest.raises(SetupError), Household(config, ["gcd"], 1):
+        raise SetupError("something went wrong")
+    assert len(list(log_folder.rglob("*.log"))) == 1
 
 
 def test_they_are_out_of_reach_of_ctrl_c(config: ServerConfig) -> None:

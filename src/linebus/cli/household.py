@@ -60,13 +60,15 @@ class Household:
         work = ["work", *self._services, "--bus", address, "--procs", str(self._executors)]
         self._worker = _Process(work, self._log)
 
-    def __exit__(self, *_: object) -> None:
-        """End the worker, then the server."""
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """End the worker, then the server; the log goes where nothing went wrong."""
         for process in (self._worker, self._server):
             if process is not None:
                 process.end()
         if self._log is not None:
             self._log.close()
+            if kind is None:  # after an error it may tell why
+                self.log_path.unlink(missing_ok=True)
 
     def wait_for_server(self) -> None:
         """Wait until requests are taken. Raises SetupError with the server's reason."""

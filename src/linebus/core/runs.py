@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Run:
     """Lines `first`, `first + 1`, … of one client to one service.
 
-    `size` is their share of the bytes of the message that brought them, `attempt` the number of
+    `size` is a bound of their bytes in a message, `attempt` the number of
     dispatches so far, `strikes` how often an executor died on it (only ever a run of one).
     """
 
