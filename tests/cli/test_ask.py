@@ -56,6 +56,13 @@ def test_a_line_is_answered_on_stdout(
     assert asked(server, capsys, "echo a b") == (0, "echo did a b\n", "")
 
 
+def test_words_that_forgot_their_quotes_get_a_hint(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, err = asked(server, capsys, "echo", "12", "18")
+    assert err == 'hint: a line is one argument, in quotes: linebus ask "echo 12 18"\n'
+
+
 def test_several_lines_are_answered_in_order(
     server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

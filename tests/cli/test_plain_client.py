@@ -10,7 +10,7 @@ import zmq
 from linebus import limits
 from linebus.cli import plain_client
 from linebus.cli.plain_client import Requests, Results
-from linebus.errors import UsageError
+from linebus.errors import NobodyListens, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,19 @@ def test_waiting_ends_where_nothing_comes(
         results.expect(f"isprime {number}")
     assert 1 <= len(results._unanswered) <= 2
     results.wait_until_answered()
+
+
+def test_lines_piped_in_are_given_up_after_so_many_attempts(
+    server: Context, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_client, "CONFIRMATION_MS", 1)
+    _, address = bound(server, zmq.ROUTER)
+    warnings: list[str] = []
+    requests = Requests(context, address, warnings.append)
+    with pytest.raises(NobodyListens, match="no server confirms"):
+        requests.send("isprime 7", lambda: None, attempts_max=3)
+    requests.close()
+    assert len(warnings) == 1
 
 
 def test_a_request_that_is_not_confirmed_is_sent_again_and_said_once(

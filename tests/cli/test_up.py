@@ -92,6 +92,14 @@ def converse(monkeypatch: pytest.MonkeyPatch, *lines: str | BaseException) -> in
         return up._converse(bus, ["echo"])
 
 
+@pytest.mark.parametrize("word", ["quit", " exit "])
+def test_the_usual_words_leave(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert converse(monkeypatch, "echo 1", word, "echo 2") == 0
+    assert capsys.readouterr().out == "echo did 1\n"
+
+
 def test_what_is_typed_is_answered_until_the_end_of_the_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

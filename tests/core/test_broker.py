@@ -446,6 +446,48 @@ def test_beyond_the_budget_requests_end_as_overloaded(
     assert client.outcomes == ["answered", "overloaded"]
 
 
+def test_a_client_that_does_not_read_its_errors_is_broken_off(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OUTBOX_MESSAGES_MAX", 3)
+    client = served.client()
+    served.pump()
+    for number in range(5):
+        body = native.encode([m.Ask("nosuch", number + 1, ["x"])])[0]
+        client.link.to_server.append((client.session._token, body))
+    with pytest.raises(SessionRefused, match="errors are not read"):
+        served.pump()
+
+
+def test_heartbeats_that_a_peer_does_not_read_are_answered_once(served: World) -> None:
+    client = served.client()
+    served.pump()
+    [session] = served.broker._clients.values()
+    assert session.route is not None
+    for _ in range(1_000):
+        served.broker.receive(session.route, session.token, [m.Heartbeat(0.5)], served.now)
+    assert session.take() == [m.Heartbeat(0.5)]
+    assert client.session.is_greeted
+
+
+def test_a_run_never_outgrows_a_message_whatever_travelled_beside_it(served: World) -> None:
+    served.guardian({"big": echo}, procs=0)
+    client = served.client()
+    served.pump()
+    [session] = served.broker._clients.values()
+    assert session.route is not None
+    beside: list[m.FromPeer] = [m.Heartbeat(0.5)] * 30
+    for number in range(1, 41):
+        ask = m.Ask("big", number, ["x" * 120_000])
+        served.broker.receive(session.route, session.token, [ask, *beside], served.now)
+    runs = session.books["big"].queue
+    assert sum(run.count for run in runs) == 40
+    longest = max(sum(map(len, run.lines)) for run in runs)
+    assert longest <= limits.MESSAGE_BYTES_TARGET
+    assert served.broker._held_bytes >= 40 * 120_000
+    assert client.session.is_greeted
+
+
 def test_a_client_beyond_its_window_is_broken_off(
     served: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

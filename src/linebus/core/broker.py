@@ -111,7 +111,7 @@ class Broker:
         key_hash = sha256(hello.key).digest()
         worker = self._vouchers.get(key_hash)
         if worker is None:
-            self.effects.notes[route] = m.HelloAgain(limits.VOUCH_RETRY_S)
+            self._call_back(route, m.HelloAgain(limits.VOUCH_RETRY_S))
             return
         executor = worker.vouched.get(key_hash)
         # The session alone does not tell whether both mean the same stream: a greeting that began
@@ -153,6 +153,10 @@ class Broker:
     def _refuse(self, route: Route, code: str, text: str) -> None:
         self.effects.notes[route] = m.Refusal(code, text[: limits.DESCRIPTION_CHARS_MAX])
 
+    def _call_back(self, route: Route, again: m.HelloAgain) -> None:
+        # A refusal in the same round says more: a broken peer must not be invited to try again.
+        self.effects.notes.setdefault(route, again)
+
     def _next_number(self) -> int:
         self._numbers += 1
         return self._numbers
@@ -165,7 +169,7 @@ class Broker:
         """Take what a peer sent in one ZeroMQ message."""
         session = self._routes.get(route)
         if session is None or session.token != token:
-            self.effects.notes[route] = m.HelloAgain(0)
+            self._call_back(route, m.HelloAgain(0))
             return
         session.heard_at = now
         for message in messages:
@@ -369,7 +373,7 @@ class Broker:
             del self._vouchers[key_hash]
         if executor is not None:
             if executor.route is not None:  # it lives; its guardian may come back and vouch again
-                self.effects.notes[executor.route] = m.HelloAgain(limits.VOUCH_RETRY_S)
+                self._call_back(executor.route, m.HelloAgain(limits.VOUCH_RETRY_S))
             self._end_executor(executor, now, position, reason)
 
     def _end_executor(

@@ -71,7 +71,7 @@ class Executor:
         """Work until the guardian ends or SIGTERM comes; then the line at hand is the last."""
         with self._signals:
             self._poller.register(self._signals.fileno(), zmq.POLLIN)
-            while not self._signals.received and not self._control.is_at_end:
+            while not self._is_to_end() and not self._control.is_at_end:
                 work = self._session.next_slice()
                 if work is None:
                     self._exchange()
