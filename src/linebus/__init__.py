@@ -4,42 +4,47 @@ from linebus.client.client import Client
 from linebus.client.reply import Reply
 from linebus.core.lifecycle import Outcome
 from linebus.errors import (
-    AddressTaken,
     ConnectError,
     DeadlineExceeded,
+    Failed,
     LinebusError,
     NobodyListens,
+    NoService,
+    NotAnswered,
     NotLinebus,
+    NoWorker,
+    Overloaded,
     ProtocolError,
+    Quarantined,
     Refused,
-    ServiceNotLoaded,
     SessionRefused,
-    SetupError,
     UsageError,
     VersionMismatch,
 )
 from linebus.services.declare import Argument, Integer, Rest, service
-
-__version__ = "0.1.0"
+from linebus.version import __version__ as __version__
 
 __all__ = [
-    "AddressTaken",
     "Argument",
     "Client",
     "ConnectError",
     "DeadlineExceeded",
+    "Failed",
     "Integer",
     "LinebusError",
+    "NoService",
+    "NoWorker",
     "NobodyListens",
+    "NotAnswered",
     "NotLinebus",
     "Outcome",
+    "Overloaded",
     "ProtocolError",
+    "Quarantined",
     "Refused",
     "Reply",
     "Rest",
-    "ServiceNotLoaded",
     "SessionRefused",
-    "SetupError",
     "UsageError",
     "VersionMismatch",
     "service",

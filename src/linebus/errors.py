@@ -9,6 +9,12 @@
     │   ├── NotLinebus        something is there, it does not greet        not_linebus
     │   ├── VersionMismatch   it speaks another version                    version
     │   └── SessionRefused    it refuses this session and says why         session_refused
+    ├── NotAnswered           a called request ended otherwise             not_answered
+    │   ├── Failed            the service refused or raised                failed
+    │   ├── NoService         nobody has offered it                        no_service
+    │   ├── NoWorker          nobody offers it now                         no_worker
+    │   ├── Overloaded        the server holds as much as it can           overloaded
+    │   └── Quarantined       executors died while working on it           quarantined
     ├── DeadlineExceeded      the time given to a call has passed          deadline
     └── SetupError            a process cannot start                       setup
         ├── AddressTaken      a port is in use                             address_taken
@@ -73,6 +79,51 @@ class SessionRefused(ConnectError):
     """The server refuses this session and says why."""
 
     code = "session_refused"
+
+
+class NotAnswered(LinebusError):
+    """A request that was called ended otherwise than answered; the code is the outcome's word.
+
+    `worker` is the public number of the executor that replied and `attempt` counts dispatches from
+    1; both are 0 where no executor replied.
+    """
+
+    code = "not_answered"
+
+    def __init__(self, text: str, worker: int = 0, attempt: int = 0) -> None:
+        super().__init__(text)
+        self.worker = worker
+        self.attempt = attempt
+
+
+class Failed(NotAnswered):
+    """The service refused the arguments, or its code raised an exception."""
+
+    code = "failed"
+
+
+class NoService(NotAnswered):
+    """Nobody has offered a service of this name."""
+
+    code = "no_service"
+
+
+class NoWorker(NotAnswered):
+    """The service is known and no worker offers it now."""
+
+    code = "no_worker"
+
+
+class Overloaded(NotAnswered):
+    """The server holds as much as it can."""
+
+    code = "overloaded"
+
+
+class Quarantined(NotAnswered):
+    """Executors died while they worked on this request, too often to try again."""
+
+    code = "quarantined"
 
 
 class DeadlineExceeded(LinebusError):

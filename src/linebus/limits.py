@@ -114,6 +114,12 @@ RESTART_S_MAX = 5.0
 DRAIN_S = 5.0
 REPORT_BYTES_MAX = 1024 * 1024
 
+# -- what the broker tells of itself ---------------------------------------------------------
+ADMIN_LINES_PER_S_MAX = 20  # of one client; listing all services is work
+ADMIN_PAGE_BYTES = 128 * 1024
+ADMIN_PAGE_SERVICES_MAX = 256
+SERVICE_WORKERS_SHOWN_MAX = 16
+
 # -- suggestions -----------------------------------------------------------------------------
 SUGGESTIONS_CACHED_MAX = 1_024
 SUGGESTIONS_PER_S_MAX = 50
@@ -143,3 +149,7 @@ assert RECONNECT_GRACE_S < EXECUTOR_RETURN_S < CLIENT_ABSENCE_S_MAX
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+# JSON writes a control character as six bytes; a page may overshoot by one service.
+assert (
+    ADMIN_PAGE_BYTES + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX < TEXT_BYTES_MAX
+)

@@ -108,7 +108,7 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch, path: Path, data: bytes) -> None
         (b"echo 1\r\necho 2", 0, "echo did 1\necho did 2\n"),
     ],
 )
-def test_a_dash_means_the_lines_on_stdin(  # noqa: PLR0917  what is given and what is expected
+def test_a_dash_means_the_lines_on_stdin(
     server: FakeServer,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -9,7 +9,7 @@ def offers(*names: str) -> list[Offer]:
 
 
 def joined(directory: Directory, *names: str) -> Worker:
-    worker = Worker(b"w" * 16, 1)
+    worker = Worker(b"w" * 16, 1, "test")
     directory.join(worker, offers(*names), 0.0)
     return worker
 

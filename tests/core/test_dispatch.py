@@ -14,7 +14,7 @@ def a_run(books: Books, first: int, count: int) -> Run:
 
 
 def an_executor(pool: Pool, credit: int) -> Executor:
-    worker = Worker(b"w" * 16, 1)
+    worker = Worker(b"w" * 16, 1, "test")
     worker.pool = pool
     executor = Executor(b"e" * 16, 2, worker, b"k" * 32, b"")
     executor.attach(b"route", b"token", HelloAgain(0.0))

@@ -13,6 +13,10 @@ def run(count: int, first: int = 1) -> Run:
     return Run(books(), first, lines, 10 * count, 0.0)
 
 
+def next_run(first: int, lines: list[str], size: int, *, values: bool = False) -> Run:
+    return Run(books(), first, lines, size, 0.0, values=values)
+
+
 def test_cutting_keeps_lines_numbers_and_size_together() -> None:
     whole = run(10)
     front = whole.cut(3)
@@ -35,19 +39,23 @@ def test_the_size_is_used_up_exactly_once() -> None:
 
 def test_the_lines_that_follow_join_a_fresh_run() -> None:
     whole = run(2)
-    assert whole.extend(3, ["3", "4"], 20)
+    assert whole.extend(next_run(3, ["3", "4"], 20))
     assert (whole.lines, whole.size) == (["1", "2", "3", "4"], 40)
 
 
 def test_a_run_takes_in_only_what_follows_and_fits() -> None:
-    assert not run(2).extend(4, ["4"], 10), "a gap"
-    assert not run(limits.LINES_PER_MESSAGE_MAX).extend(
-        limits.LINES_PER_MESSAGE_MAX + 1, ["x"], 10
-    ), "too many lines"
-    assert not run(2).extend(3, ["3"], limits.MESSAGE_BYTES_TARGET), "too many bytes"
+    assert not run(2).extend(next_run(4, ["4"], 10)), "a gap"
+    full = run(limits.LINES_PER_MESSAGE_MAX)
+    assert not full.extend(next_run(full.count + 1, ["x"], 10)), "too many lines"
+    assert not run(2).extend(next_run(3, ["3"], limits.MESSAGE_BYTES_TARGET)), "too many bytes"
     dispatched = run(2)
     dispatched.attempt = 1
-    assert not dispatched.extend(3, ["3"], 10), "it was dispatched before"
+    assert not dispatched.extend(next_run(3, ["3"], 10)), "it was dispatched before"
+    assert not run(2).extend(next_run(3, ["3"], 10, values=True)), "its values are wanted"
+
+
+def test_what_is_cut_off_keeps_what_is_wanted() -> None:
+    assert next_run(1, ["1", "2"], 20, values=True).cut(1).values
 
 
 def test_a_lease_is_split_so_that_the_line_at_hand_is_alone_and_charged() -> None:

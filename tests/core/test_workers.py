@@ -7,7 +7,7 @@ from linebus.wire.messages import HelloAgain, Received, Work
 
 
 def an_executor(credit: int = 100) -> Executor:
-    executor = Executor(b"e" * 16, 2, Worker(b"w" * 16, 1), b"k" * 32, b"stream")
+    executor = Executor(b"e" * 16, 2, Worker(b"w" * 16, 1, "test"), b"k" * 32, b"stream")
     executor.attach(b"route", b"token", HelloAgain(0.0))
     executor.credit = credit
     return executor

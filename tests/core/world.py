@@ -144,7 +144,7 @@ class ExecutorPeer:
         text, failed = self.guardian.answer(work.service, work.lines[0])
         self.session.answer(work.first, [text], [0] if failed else [], cost_s)
         rest = work.lines[1:]
-        self._slice = Slice(work.first + 1, work.service, rest) if rest else None
+        self._slice = Slice(work.first + 1, work.service, rest, work.values) if rest else None
 
 
 class GuardianPeer:

@@ -14,14 +14,22 @@ KEY = b"k" * limits.KEY_BYTES
 SESSION = b"s" * limits.SESSION_BYTES
 STREAM = b"stream"
 TOKEN = b"t" * limits.TOKEN_BYTES
-OFFER = m.Offer("gcd", "gcd A B", "The greatest common divisor.")
+OFFER = m.Offer("gcd", "gcd A B", "The greatest common divisor.", "a: int -> int", "gcd 1 2")
 
 # One example of each message, and what stands on the wire for it.
 EXAMPLES: list[tuple[m.Message, list[object]]] = [
     (m.ClientHello(1, SESSION, "me"), ["client", 1, SESSION, "me"]),
     (
         m.WorkerHello(2, SESSION, "me", [OFFER], [KEY], discovered=True),
-        ["worker", 2, SESSION, "me", [["gcd", "gcd A B", OFFER.doc]], [KEY], True],
+        [
+            "worker",
+            2,
+            SESSION,
+            "me",
+            [["gcd", "gcd A B", OFFER.doc, OFFER.signature, OFFER.example]],
+            [KEY],
+            True,
+        ],
     ),
     (
         m.ExecutorHello(3, SESSION, KEY, STREAM, received=7, answered=5, credit=23),
@@ -35,7 +43,7 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
     (m.ExecutorGreeting(3, TOKEN, STREAM, 4), ["executor_greeting", 3, TOKEN, STREAM, 4]),
     (m.HelloAgain(0.25), ["hello_again", 0.25]),
     (m.Refusal("version", "no"), ["refusal", "version", "no"]),
-    (m.Ask("gcd", 5, ["12 18", ""]), ["ask", "gcd", 5, ["12 18", ""]]),
+    (m.Ask("gcd", 5, ["12 18", ""], values=True), ["ask", "gcd", 5, ["12 18", ""], True]),
     (m.Ack("gcd", [(1, 4), (6, 6)]), ["ack", "gcd", [[1, 4], [6, 6]]]),
     (
         m.Replies("gcd", 5, ["6", "usage"], [1], 3, 1, 0.5, 0.25),
@@ -44,7 +52,7 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
     (m.Ended("gcd", 5, 2, "no_worker", "gone"), ["ended", "gcd", 5, 2, "no_worker", "gone"]),
     (m.Vouch(KEY), ["vouch", KEY]),
     (m.Lost(KEY, 0, "killed"), ["lost", KEY, 0, "killed"]),
-    (m.Work(5, "gcd", ["12 18"], 4), ["work", 5, "gcd", ["12 18"], 4]),
+    (m.Work(5, "gcd", ["12 18"], 4, values=True), ["work", 5, "gcd", ["12 18"], 4, True]),
     (m.Received(4), ["received", 4]),
     (m.Answers(5, ["6"], [0], 0.25, 21), ["answers", 5, ["6"], [0], 0.25, 21]),
     (m.Heartbeat(0.5), ["heartbeat", 0.5]),
@@ -164,7 +172,8 @@ def test_a_value_that_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize(("message", "listed"), EXAMPLES, ids=name)
 def test_a_part_too_few_is_refused(message: m.Message, listed: list[object]) -> None:
-    data = msgspec.msgpack.encode(listed[:-1])
+    optional = len(message.__struct_defaults__)
+    data = msgspec.msgpack.encode(listed[: len(listed) - optional - 1])
     with pytest.raises(msgspec.ValidationError):
         msgspec.msgpack.decode(data, type=type(message))
 
@@ -173,6 +182,12 @@ def test_a_part_too_few_is_refused(message: m.Message, listed: list[object]) -> 
 def test_a_newer_peer_may_add_parts_at_the_end(message: m.Message, listed: list[object]) -> None:
     data = msgspec.msgpack.encode([*listed, "new in linebus 9"])
     assert msgspec.msgpack.decode(data, type=type(message)) == message
+
+
+@pytest.mark.parametrize("kind", [m.Ask, m.Work])
+def test_results_are_wanted_as_sentences_where_nothing_is_said(kind: type[m.Ask | m.Work]) -> None:
+    listed = next(listed for message, listed in EXAMPLES if type(message) is kind)
+    assert not msgspec.msgpack.decode(msgspec.msgpack.encode(listed[:-1]), type=kind).values
 
 
 @pytest.mark.parametrize("offered", ["a", "_", "gcd", "shop.price-2", "X" * limits.NAME_CHARS_MAX])

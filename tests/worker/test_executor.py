@@ -82,7 +82,7 @@ class Bench:
 
     def work(self, first: int, service: str, *lines: str) -> list[m.Answers]:
         """Have lines worked on; return what would be sent."""
-        self.executor._work(Slice(first, service, list(lines)))
+        self.executor._work(Slice(first, service, list(lines), values=False))
         answers = self.executor._session.messages(self.now)
         assert all(isinstance(each, m.Answers) for each in answers)
         return [each for each in answers if isinstance(each, m.Answers)]

@@ -40,7 +40,7 @@ def test_lines_are_held_in_order_and_answered_with_their_numbers() -> None:
     session = an_executor()
     work(session, 1, "a", "b")
     work(session, 3, "c")
-    assert session.next_slice() == (1, "echo", ["a", "b"])
+    assert session.next_slice() == (1, "echo", ["a", "b"], False)
     session.answer(1, ["A", "B"], [1], 0.5)
     [answers] = said(session)
     assert isinstance(answers, m.Answers)
@@ -51,7 +51,7 @@ def test_lines_are_held_in_order_and_answered_with_their_numbers() -> None:
         0.25,
     )
     assert session.holds_work
-    assert session.next_slice() == (3, "echo", ["c"])
+    assert session.next_slice() == (3, "echo", ["c"], False)
     assert session.next_slice() is None
 
 
@@ -60,8 +60,8 @@ def test_lines_that_come_twice_are_held_once() -> None:
     work(session, 1, "a", "b")
     work(session, 1, "a", "b")
     work(session, 2, "b", "c")
-    assert session.next_slice() == (1, "echo", ["a", "b"])
-    assert session.next_slice() == (3, "echo", ["c"])
+    assert session.next_slice() == (1, "echo", ["a", "b"], False)
+    assert session.next_slice() == (3, "echo", ["c"], False)
 
 
 def test_missing_lines_are_asked_for_by_a_new_hello() -> None:
@@ -108,7 +108,7 @@ def test_another_stream_means_that_all_that_was_held_is_dropped() -> None:
     assert not session.holds_work
     assert said(session) == []
     work(session, 1, "x")
-    assert session.next_slice() == (1, "echo", ["x"])
+    assert session.next_slice() == (1, "echo", ["x"], False)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ class Order:
         self._segments: deque[tuple[Stream | Ended, int, int]] = deque()
         self.owed = 0
 
-    def ask(self, lines: Iterable[str]) -> None:
-        """Ask lines; each joins the stream of its service."""
+    def ask(self, lines: Iterable[str], *, values: bool = False) -> None:
+        """Ask lines, for results as values or as sentences; each joins its service's stream."""
         last_name: str | None = None
         stream: Stream | None = None
         first = 0
@@ -46,7 +46,7 @@ class Order:
             stream.fresh.append(arguments)
         self._close(stream, first)
         for each in touched:
-            self._session.commit(each)
+            self._session.commit(each, values=values)
 
     def _stream_for(
         self, line: str, name: str, arguments: str

@@ -7,7 +7,6 @@ comes twice is dropped.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass
 from math import inf
@@ -21,7 +20,6 @@ from linebus.wire import messages as m
 from linebus.wire import plain
 from linebus.wire.packing import parts
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _UTF8_BYTES_PER_CHAR_MAX = 4
 # An acknowledgement of its own is worth a message only once it lets the server forget this much.
 _IDLE_ACK_LINES = 64
@@ -34,6 +32,7 @@ class _Part:
     first: int
     lines: list[str]
     chars: int
+    values: bool
 
     @property
     def last(self) -> int:
@@ -181,39 +180,38 @@ class ClientSession(PeerSession):
             stream = self._streams[service] = Stream(service, self._start)
         return stream
 
-    def commit(self, stream: Stream) -> int:
-        """Number the stream's fresh lines and queue them to be asked; return the first number."""
+    def commit(self, stream: Stream, *, values: bool = False) -> int:
+        """Number the stream's fresh lines and queue them to be asked; return the first number.
+
+        Where `values` is true their results are asked for as values.
+        """
         first = stream.next_number
         lines, stream.fresh = stream.fresh, []
         stream.next_number += len(lines)
         self.owed += len(lines)
         for start, end in parts(lines):
             part = lines if end - start == len(lines) else lines[start:end]
-            self._queue(stream, first + start, part)
+            self._queue(stream, first + start, part, values=values)
         return first
 
-    def _queue(self, stream: Stream, first: int, lines: list[str]) -> None:
+    def _queue(self, stream: Stream, first: int, lines: list[str], *, values: bool) -> None:
         chars = sum(map(len, lines))
         if chars * _UTF8_BYTES_PER_CHAR_MAX <= limits.LINE_BYTES_MAX and all(
             map(str.isascii, lines)
         ):
-            stream.unsent.append(_Part(first, lines, chars))
+            stream.unsent.append(_Part(first, lines, chars, values))
             return
         good = 0
         for index, line in enumerate(lines):
             reason = why_unfit(line)
             if reason:
                 if index > good:
-                    self._queue_part(stream, first + good, lines[good:index])
+                    stream.unsent.append(_part(first + good, lines[good:index], values=values))
                 ended = m.Ended(stream.service, first + index, 1, Outcome.FAILED, reason)
                 self.owed -= stream.arrive(ended)
                 good = index + 1
         if good < len(lines):
-            self._queue_part(stream, first + good, lines[good:])
-
-    @staticmethod
-    def _queue_part(stream: Stream, first: int, lines: list[str]) -> None:
-        stream.unsent.append(_Part(first, lines, sum(map(len, lines))))
+            stream.unsent.append(_part(first + good, lines[good:], values=values))
 
     def _forget_idle_streams(self) -> None:
         for name, stream in list(self._streams.items()):
@@ -299,7 +297,7 @@ class ClientSession(PeerSession):
         for stream in self._streams.values():
             while stream.unsent and room > 0 and self._in_flight_chars < limits.WINDOW_BYTES:
                 part = stream.unsent.popleft()
-                asks.append(m.Ask(stream.service, part.first, part.lines))
+                asks.append(m.Ask(stream.service, part.first, part.lines, part.values))
                 _insert(stream.sent, part)
                 room -= max(0, part.last - max(stream.sent_through, part.first - 1))
                 stream.sent_through = max(stream.sent_through, part.last)
@@ -338,7 +336,7 @@ def split(line: str) -> tuple[str, str] | m.Ended:
     if not name:
         text = "the line is empty; it starts with a service's name, for example: gcd 12 18"
         return m.Ended("-", 1, 1, Outcome.NO_SERVICE, text)
-    if not _NAME.fullmatch(name):
+    if not plain.NAME.fullmatch(name):
         shown = name if len(name) <= limits.NAME_CHARS_MAX else name[:40] + "…"
         text = f"unknown service '{shown}'; a name has letters, digits, '_', '.' and '-'"
         return m.Ended("-", 1, 1, Outcome.NO_SERVICE, text)
@@ -361,10 +359,13 @@ def why_unfit(line: str) -> str | None:
 def _missing_parts(part: _Part, known: IntervalSet) -> list[_Part]:
     """Return the lines of a part whose numbers are not known."""
     return [
-        _Part(first, lines, sum(map(len, lines)))
+        _part(first, part.lines[first - part.first : last - part.first + 1], values=part.values)
         for first, last in known.missing(part.first, part.last)
-        for lines in [part.lines[first - part.first : last - part.first + 1]]
     ]
+
+
+def _part(first: int, lines: list[str], *, values: bool) -> _Part:
+    return _Part(first, lines, sum(map(len, lines)), values)
 
 
 def _insert(sent: deque[_Part], part: _Part) -> None:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core.admin import OFFERS, Admin, Counts
 from linebus.core.clients import Books, Client, Entry
 from linebus.core.directory import Directory
 from linebus.core.dispatch import Pool, Service
@@ -24,6 +25,7 @@ from linebus.core.runs import Run
 from linebus.core.sessions import Route, Session, Token
 from linebus.core.timers import Cause, Timers
 from linebus.core.workers import Executor, Worker
+from linebus.errors import Refused
 from linebus.wire import messages as m
 from linebus.wire import plain
 from linebus.wire.native import VERSION
@@ -37,10 +39,18 @@ class Broker:
     """Routes lines to workers and exactly one reply to each back, without any I/O.
 
     `fresh_token` returns 16 unguessable bytes at each call; `now` is the shell's clock in seconds,
-    at the start and at every call, and never runs backwards.
+    at the start and at every call, and never runs backwards. `started_at` is what the machine's
+    clock says at the start, in seconds since 1970; it is only told to whoever asks.
     """
 
-    def __init__(self, fresh_token: Callable[[], Token], now: float, *, echo: bool = False) -> None:
+    def __init__(
+        self,
+        fresh_token: Callable[[], Token],
+        now: float,
+        *,
+        echo: bool = False,
+        started_at: float = 0.0,
+    ) -> None:
         """Start with empty books; `echo` publishes plain requests too, as in a chat."""
         self.effects = Effects()
         self._fresh_token = fresh_token
@@ -53,6 +63,9 @@ class Broker:
         self._with_news: dict[Session, None] = {}
         self._timers = Timers()
         self.plain = PlainSide(self.effects, self._timers, self._directory, self._accept, echo=echo)
+        self._admin = Admin(self._directory, self._counts, self.plain.names, now, started_at)
+        for offer in OFFERS:
+            self._directory.add_own(offer, now)
         self._held_bytes = 0
         self._numbers = 0
         self._start_grace_until = now + limits.START_GRACE_S
@@ -98,7 +111,9 @@ class Broker:
             if not self._directory.has_room_for(hello.services):
                 self._refuse(route, "too_many_services", "the server knows as many names as it can")
                 return
-            worker = self._workers[hello.session] = Worker(hello.session, self._next_number())
+            worker = self._workers[hello.session] = Worker(
+                hello.session, self._next_number(), hello.program
+            )
             self._directory.join(worker, hello.services, now)
             self._timers.set(now + self._silence_s(), Cause.WORKER_SILENT, worker)
         self._vouch_only_for(worker, hello.executors, now)
@@ -247,13 +262,18 @@ class Broker:
         last = ask.first + len(ask.lines) - 1
         for first, until in books.seen.missing(ask.first, last):
             lines = ask.lines[first - ask.first : until - ask.first + 1]
-            self._accept(books, first, lines, now)
+            if books.service.is_own:
+                self._answer(books, first, lines, now)
+            else:
+                self._accept(books, first, lines, now, values=ask.values)
         books.seen.add(ask.first, last)
         if client.lines_held > limits.CLIENT_LINES_MAX:
             return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
         return "too many gaps in the numbers" if len(books.seen) > limits.GAPS_MAX else None
 
-    def _accept(self, books: Books, first: int, lines: list[str], now: float) -> None:
+    def _accept(
+        self, books: Books, first: int, lines: list[str], now: float, *, values: bool = False
+    ) -> None:
         books.hold(len(lines))
         size = bytes_of(lines)
         if self._held_bytes + size > limits.HELD_BYTES_MAX:
@@ -262,8 +282,37 @@ class Broker:
             return
         self._held_bytes += size
         service = books.service
-        service.queue(books, Run(books, first, lines, size, now))
+        service.queue(books, Run(books, first, lines, size, now, values=values))
         self._await_worker(service, now)
+
+    def _answer(self, books: Books, first: int, lines: list[str], now: float) -> None:
+        """Answer lines for one of the broker's own services, a few a second."""
+        books.hold(len(lines))
+        client, name = books.client, books.service.name
+        allowed = client.admin_allowance(len(lines), now)
+        if self._held_bytes > limits.HELD_BYTES_MAX:
+            allowed = 0
+        texts: list[str] = []
+        failed: list[int] = []
+        for line in lines[:allowed]:
+            try:
+                texts.append(self._admin.answer(name, line, now))
+            except Refused as error:
+                failed.append(len(texts))
+                texts.append(str(error))
+        if texts:
+            replies = m.Replies(name, first, texts, failed, 0, 1, 0.0, 0.0)
+            self._held_bytes += client.end(books, replies, bytes_of(texts))
+            self._with_news[client] = None
+        if allowed < len(lines):
+            text = f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself"
+            rest = (first + allowed, len(lines) - allowed)
+            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, f"{text}; ask later", rest)
+
+    def _counts(self) -> Counts:
+        vouched = (each for worker in self._workers.values() for each in worker.vouched.values())
+        executors = sum(executor is not None for executor in vouched)
+        return Counts(len(self._clients), len(self._workers), executors, self._held_bytes)
 
     def _service_for(self, name: str, now: float) -> Service | None:
         """Return the service that a line may be queued for, or None where it must end at once."""

@@ -70,6 +70,8 @@ class Client(Session):
         self.books: dict[str, Books] = {}
         self.lines_held = 0
         self._unsent: deque[Entry] = deque()
+        self._second = 0.0
+        self._admin_lines = 0
 
     def books_for(self, service: Service) -> Books | None:
         """Return the books for a service, None where too many services are asked at once.
@@ -87,6 +89,14 @@ class Client(Session):
                 return None
             books = self.books[service.name] = Books(self, service)
         return books
+
+    def admin_allowance(self, wanted: int, now: float) -> int:
+        """Return how many of so many lines for the broker itself may be answered now."""
+        if now - self._second >= 1:
+            self._second, self._admin_lines = now, 0
+        allowed = min(wanted, limits.ADMIN_LINES_PER_S_MAX - self._admin_lines)
+        self._admin_lines += allowed
+        return allowed
 
     def _unoffered(self) -> int:
         return sum(books.service.offer is None for books in self.books.values())

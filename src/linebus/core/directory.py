@@ -9,6 +9,7 @@ from linebus.core.dispatch import Pool, Service
 from linebus.core.lifecycle import Outcome
 from linebus.core.suggestions import Suggestions
 from linebus.wire import plain
+from linebus.wire.messages import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +26,13 @@ class Directory:
         self._services: dict[str, Service] = {}
         self._pools: dict[tuple[str, ...], Pool] = {}
         self._suggestions = Suggestions()
+        self._offered: list[str] | None = None  # sorted, while it is known
+
+    def add_own(self, offer: Offer, now: float) -> None:
+        """Add a service that the broker answers itself."""
+        service = self._services[offer.name] = Service(offer.name, now)
+        service.offer = offer
+        service.is_own = True
 
     def get(self, name: str) -> Service | None:
         """Return the service of this name that was offered or asked for, if any."""
@@ -48,6 +56,7 @@ class Directory:
 
     def join(self, worker: Worker, offers: Sequence[Offer], now: float) -> None:
         """Put a worker into the pool of those that offer the same services."""
+        self._offered = None
         for offer in offers:
             service = self._services.setdefault(offer.name, Service(offer.name, now))
             service.offer = offer
@@ -74,18 +83,24 @@ class Directory:
             service.absent_at = now
         return [service for service in pool.services if not service.pools]
 
-    def _offered_names(self) -> list[str]:
-        return [name for name, service in self._services.items() if service.offer is not None]
+    def offered_names(self) -> list[str]:
+        """Return the names that workers have offered, sorted."""
+        if self._offered is None:
+            names = (name for name, service in self._services.items() if service.offer is not None)
+            self._offered = sorted(name for name in names if not name.startswith(RESERVED))
+        return self._offered
 
     def absence(self, name: str, now: float) -> tuple[Outcome, str]:
         """Return how a request for a service without workers ends, and why."""
         shown = plain.shorten(name)
         service = self._services.get(name)
+        if service is not None and service.is_own:
+            return Outcome.NO_WORKER, f"'{shown}' is not for plain clients; ask it with linebus ask"
         cure = f"start one with: linebus work {shown}"
         if service is not None and service.offer is not None:
             return Outcome.NO_WORKER, f"no worker offers '{shown}' now; {cure}"
         if name in plain.EXERCISE:
             return Outcome.NO_SERVICE, f"no worker has offered '{shown}' yet; {cure}"
-        nearest = self._suggestions.nearest(name, self._offered_names, now)
+        nearest = self._suggestions.nearest(name, self.offered_names, now)
         hint = f"did you mean '{nearest}'?" if nearest else "no worker has offered it"
         return Outcome.NO_SERVICE, f"unknown service '{shown}'; {hint}"

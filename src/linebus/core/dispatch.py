@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Service:
     """A named kind of work: who offers it, and the clients' queues that wait for it."""
 
-    __slots__ = ("absent_at", "is_awaited", "name", "offer", "pools", "ring", "waiting")
+    __slots__ = ("absent_at", "is_awaited", "is_own", "name", "offer", "pools", "ring", "waiting")
 
     def __init__(self, name: str, now: float) -> None:
         """Start without workers; `offer` stays None until the first one comes."""
@@ -28,6 +28,7 @@ class Service:
         self.offer: Offer | None = None
         self.pools: list[Pool] = []
         self.absent_at = now
+        self.is_own = False  # the broker answers it itself
         self.is_awaited = False  # a timer is set for the end of a grace
         self.ring: deque[Books] = deque()
         self.waiting = 0
@@ -37,7 +38,7 @@ class Service:
         self.waiting += run.count
         last = books.queue[-1] if books.queue else None
         # Without workers runs stay apart, since each line has a grace of its own.
-        if not self.pools or last is None or not last.extend(run.first, run.lines, run.size):
+        if not self.pools or last is None or not last.extend(run):
             books.queue.append(run)
         self._join_ring(books)
 

@@ -88,6 +88,10 @@ class PlainSide:
         """Return whether plain workers subscribe to lines for this service."""
         return self._workers.audience(f"{name} ") is Audience.PREFIX
 
+    def names(self) -> set[str]:
+        """Return the names to whose lines plain workers subscribe."""
+        return self._workers.names()
+
     def hold_over(self, now: float) -> None:
         """Look at the lines that are held, if the earliest of their moments has come."""
         if now >= self._wakes_at:

@@ -106,6 +106,11 @@ class PlainWorkers:
         hold_until = self._hold_until if self._unmet_hints else 0.0
         return max(hold_until, self._join_until)
 
+    def names(self) -> set[str]:
+        """Return the prefixes that are names of services, as `isprime` and `isprime ` are."""
+        texts = (prefix.decode("ascii", "replace").rstrip(" ") for prefix in self._prefixes)
+        return {text for text in texts if plain.NAME.fullmatch(text)}
+
     def audience(self, line: str) -> Audience:
         """Return which plain workers would get this line."""
         if line.startswith(plain.HINT_PREFIX):

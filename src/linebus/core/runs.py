@@ -19,17 +19,36 @@ if TYPE_CHECKING:
 class Run:
     """Lines `first`, `first + 1`, … of one client to one service.
 
-    `size` is a bound of their bytes in a message, `attempt` the number of
-    dispatches so far, `strikes` how often an executor died on it (only ever a run of one).
+    `size` is a bound of their bytes in a message, `values` whether results are wanted as values,
+    `attempt` the number of dispatches so far, `strikes` how often an executor died on it (only
+    ever a run of one).
     """
 
-    __slots__ = ("_lines", "_offset", "attempt", "books", "first", "received_at", "size", "strikes")
+    __slots__ = (
+        "_lines",
+        "_offset",
+        "attempt",
+        "books",
+        "first",
+        "received_at",
+        "size",
+        "strikes",
+        "values",
+    )
 
     def __init__(
-        self, books: Books, first: int, lines: list[str], size: int, received_at: float
+        self,
+        books: Books,
+        first: int,
+        lines: list[str],
+        size: int,
+        received_at: float,
+        *,
+        values: bool = False,
     ) -> None:
         """Start a run that has not been dispatched."""
         self.books = books
+        self.values = values
         self.first = first
         self.size = size
         self.received_at = received_at
@@ -55,7 +74,7 @@ class Run:
         """Cut the first `count` lines off as a run of their own."""
         share = self.size * count // self.count
         front = self._lines[self._offset : self._offset + count]
-        cut = Run(self.books, self.first, front, share, self.received_at)
+        cut = Run(self.books, self.first, front, share, self.received_at, values=self.values)
         cut.attempt, cut.strikes = self.attempt, self.strikes
         self.first += count
         self.size -= share
@@ -70,17 +89,18 @@ class Run:
         self._offset += count
         return share
 
-    def extend(self, first: int, lines: list[str], size: int) -> bool:
-        """Take in the lines that follow, where that keeps the run fresh and short."""
+    def extend(self, run: Run) -> bool:
+        """Take in the run that follows, where that keeps this one fresh and short."""
         fits = (
-            first == self.first + self.count
+            run.first == self.first + self.count
             and self.attempt == 0
-            and len(self._lines) + len(lines) <= limits.LINES_PER_MESSAGE_MAX
-            and self.size + size <= limits.MESSAGE_BYTES_TARGET
+            and run.values == self.values
+            and len(self._lines) + run.count <= limits.LINES_PER_MESSAGE_MAX
+            and self.size + run.size <= limits.MESSAGE_BYTES_TARGET
         )
         if fits:
-            self._lines.extend(lines)
-            self.size += size
+            self._lines.extend(run.lines)
+            self.size += run.size
         return fits
 
 

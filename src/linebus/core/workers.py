@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class Worker(Session):
     """A guardian's session: what it offers, and the executors that it vouches for."""
 
-    def __init__(self, ident: bytes, number: int) -> None:
-        """Start with nothing offered."""
+    def __init__(self, ident: bytes, number: int, program: str) -> None:
+        """Start with nothing offered; `program` says for people what it is."""
         super().__init__(ident, number)
+        self.program = program
         self.pool: Pool | None = None
         self.vouched: dict[bytes, Executor | None] = {}
 
@@ -73,7 +74,8 @@ class Executor(Session):
 
     def _send(self, lease: Lease) -> None:
         run = lease.run
-        self.outbox.append(Work(lease.first, run.books.service.name, run.lines, self.answered))
+        name = run.books.service.name
+        self.outbox.append(Work(lease.first, name, run.lines, self.answered, run.values))
         self._told = self.answered
 
     def take(self) -> list[Message]:

@@ -37,7 +37,10 @@ class Server:
         """Bind the sockets. Raises AddressTaken and SetupError."""
         self._sockets = ServerSockets(config)
         self._broker = Broker(
-            lambda: os.urandom(limits.TOKEN_BYTES), time.monotonic(), echo=config.echo
+            lambda: os.urandom(limits.TOKEN_BYTES),
+            time.monotonic(),
+            echo=config.echo,
+            started_at=time.time(),
         )
         self._stalled: dict[bytes, list[tuple[bytes, bytes]]] = {}
         self._stalled_until = inf

@@ -6,13 +6,14 @@
     gcd(12, 18)            6, it is still the function
     gcd.answer("12 18")    'gcd for 12 18 is 6'
     gcd.answer("1.5 2")    Refused: '1.5' is not an integer; usage: gcd A B
+    gcd.value("12 18")     '6', the result as JSON
 
 The types are the validation. A parameter is int, float, str (one word) or bool (true, false);
 `Annotated[int, Integer(...)]` bounds the digits, `Annotated[str, Rest]` takes what is left of
 the line, `Annotated[T, Argument(...)]` brings its own parser. Defaults and `*args: T` work.
 
-`answer` is written as Python source for the one signature and executed once, as `dataclasses`
-does: inspecting the signature at each call would cost 30 % of the isprime/s of a worker.
+`answer` and `value` are written as Python source for the one signature and executed once, as
+`dataclasses` does: inspecting the signature at each call would cost a worker 30 % of its isprime/s.
 
 What a person types wrong is refused here. What the function itself raises passes through.
 """
@@ -26,6 +27,7 @@ import re
 import string
 import sys
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -33,6 +35,7 @@ from typing import (
     Generic,
     ParamSpec,
     TypeVar,
+    Union,
     cast,
     get_args,
     get_origin,
@@ -41,6 +44,8 @@ from typing import (
 )
 
 from linebus.errors import Refused, UsageError
+from linebus.wire import plain, values
+from linebus.wire.messages import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 SHOWN_MAX = 40
 """Characters of a wrong word that a refusal repeats."""
 INT_DIGITS_MAX = 4_300
@@ -99,7 +103,7 @@ class Integer:
 
 
 class Service(Generic[P, R]):
-    """A named kind of work: callable like its function; `answer` takes and gives text."""
+    """A named kind of work: callable like its function; `answer` and `value` take and give text."""
 
     __name__: str
     name: str
@@ -107,8 +111,14 @@ class Service(Generic[P, R]):
     doc: str
     pure: bool
     function: Callable[P, R]
+    signature: str
+    """The types, for people: `a: int, b: int -> int`."""
+    example: str
+    """A line to try, empty where none was given."""
     answer: Callable[[str], str]
     """The arguments text of a line (may be empty) to the text of its reply; raises Refused."""
+    value: Callable[[str], str]
+    """The same arguments to the function's result as JSON text; raises Refused."""
 
     def __init__(
         self,
@@ -118,15 +128,21 @@ class Service(Generic[P, R]):
         reply: str | None = None,
         pure: bool = False,
         name: str | None = None,
+        example: str | None = None,
     ) -> None:
-        """Compile `answer`; UsageError says which parameter of which service is wrong."""
+        """Compile both ways; UsageError says which parameter of which service is wrong."""
         self.function = function
         self.name = _checked_name(function, name)
-        parameters = _parameters(function, self.name)
-        self.usage = _checked_usage(self.name, usage or _usage(self.name, parameters))
+        hints = _hints(function, self.name)
+        parameters = _parameters(function, hints, self.name)
+        self.usage = _checked_text(self.name, "usage", usage or _usage(self.name, parameters))
+        self.signature = _signature(parameters, hints)
+        self.example = _checked_example(self.name, example or "")
         self.doc = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
         self.pure = pure
-        self.answer = _compile(self.name, self.usage, parameters, reply, function)
+        sentence = functools.partial(_rendering, self.name, reply)
+        self.answer = _compile(self.name, self.usage, parameters, sentence, function)
+        self.value = _compile(self.name, self.usage, parameters, _as_value, function)
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -146,6 +162,7 @@ def service(
     reply: str | None = None,
     pure: bool = False,
     name: str | None = None,
+    example: str | None = None,
 ) -> Callable[[Callable[P, R]], Service[P, R]]: ...
 def service(
     function: Callable[P, R] | None = None,
@@ -155,16 +172,18 @@ def service(
     reply: str | None = None,
     pure: bool = False,
     name: str | None = None,
+    example: str | None = None,
 ) -> Service[P, R] | Callable[[Callable[P, R]], Service[P, R]]:
     """Make a function a service; also bare, as `@service`.
 
     `reply` is a template of {parameter} and {result}; without one the reply is str(result).
-    `pure` promises that the same arguments always give the same reply.
+    `pure` promises that the same arguments always give the same reply. `example` is a line that
+    `linebus services` shows, such as `gcd 12 18`.
     Raises UsageError at once for whatever could not be served later.
     """
 
     def declare(function: Callable[P, R]) -> Service[P, R]:
-        return Service(function, usage=usage, reply=reply, pure=pure, name=name)
+        return Service(function, usage=usage, reply=reply, pure=pure, name=name, example=example)
 
     return declare if function is None else declare(function)
 
@@ -175,6 +194,7 @@ def service(
 @dataclass(frozen=True, slots=True)
 class _Parameter:
     name: str
+    type: str
     convert: Callable[[str], object]
     short_max: int
     """Up to how many characters int() alone may read the word; 0 if it is no integer."""
@@ -189,11 +209,14 @@ class _Parameter:
 
 def _checked_name(function: Callable[..., object], name: str | None) -> str:
     found = name if name is not None else getattr(function, "__name__", "")
-    if NAME_PATTERN.fullmatch(found) is None:
+    if plain.NAME.fullmatch(found) is None:
         message = (
             f"{found!r} cannot be the name of a service; give name= one of 1 to 64 letters,"
             " digits, '_', '.' and '-' that starts with a letter or '_'"
         )
+        raise UsageError(message)
+    if found.startswith(RESERVED):
+        message = f"{found!r} cannot be the name of a service; {RESERVED}… are the server's own"
         raise UsageError(message)
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         message = f"service {found!r} is async or a generator; make it a plain function"
@@ -201,11 +224,18 @@ def _checked_name(function: Callable[..., object], name: str | None) -> str:
     return found
 
 
-def _checked_usage(name: str, usage: str) -> str:
-    if not usage.isprintable():
-        message = f"the usage of service {name!r} is not one line of text: {usage!r}"
+def _checked_text(name: str, what: str, text: str) -> str:
+    if not text.isprintable():
+        message = f"the {what} of service {name!r} is not one line of text: {text!r}"
         raise UsageError(message)
-    return usage
+    return text
+
+
+def _checked_example(name: str, example: str) -> str:
+    if example and example.split(" ", 1)[0] != name:
+        message = f"the example of service {name!r} is no line for it: {example!r}"
+        raise UsageError(message)
+    return _checked_text(name, "example", example)
 
 
 def _usage(name: str, parameters: Iterable[_Parameter]) -> str:
@@ -217,15 +247,43 @@ def _usage_word(parameter: _Parameter) -> str:
     return word if parameter.required else f"[{word}]"
 
 
-def _parameters(function: Callable[..., object], name: str) -> list[_Parameter]:
+def _signature(parameters: Iterable[_Parameter], hints: dict[str, object]) -> str:
+    words = (f"{'*' * each.variadic}{each.name}: {each.type}" for each in parameters)
+    result = _type_name(hints["return"]) if "return" in hints else "value"
+    return f"{', '.join(words)} -> {result}".lstrip()
+
+
+def _type_name(annotation: object) -> str:
+    """Return what people call a type; whatever counts as an integer is an int."""
+    if get_origin(annotation) is Annotated:
+        return _type_name(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(dict.fromkeys(map(_type_name, get_args(annotation))))
+    if not isinstance(annotation, type) or get_args(annotation):
+        return str(annotation)
+    return (
+        "int" if hasattr(annotation, "__index__") and annotation is not bool else _plain(annotation)
+    )
+
+
+def _plain(annotation: type) -> str:
+    return "None" if annotation is NoneType else annotation.__name__
+
+
+def _hints(function: Callable[..., object], name: str) -> dict[str, object]:
     try:
-        hints = get_type_hints(function, include_extras=True)
+        return get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         message = (
             f"the annotations of service {name!r} cannot be read: {error};"
             " define or import what they name at the top of the module, not under TYPE_CHECKING"
         )
         raise UsageError(message) from error
+
+
+def _parameters(
+    function: Callable[..., object], hints: dict[str, object], name: str
+) -> list[_Parameter]:
     found = list(inspect.signature(function).parameters.values())
     parameters = [_parameter(each, hints, name) for each in found]
     for each in parameters[:-1]:
@@ -251,7 +309,8 @@ def _parameter(found: inspect.Parameter, hints: dict[str, object], name: str) ->
     if rest and variadic:
         message = f"{label} is both *variadic and the rest of the line; choose one"
         raise UsageError(message)
-    return _Parameter(found.name, convert, short_max, found.default, variadic, rest)
+    type_ = _type_name(hints[found.name])
+    return _Parameter(found.name, type_, convert, short_max, found.default, variadic, rest)
 
 
 def _reader(annotation: object, label: str) -> tuple[Callable[[str], object], int, bool]:
@@ -342,14 +401,15 @@ def _compile(
     name: str,
     usage: str,
     parameters: list[_Parameter],
-    reply: str | None,
+    render: Callable[[dict[str, str]], str],
     function: Callable[..., object],
 ) -> Callable[[str], str]:
-    body = [*_short_way(name, parameters, reply), *_long_way(name, parameters, reply)]
+    body = [*_short_way(parameters, render), *_long_way(parameters, render)]
     source = "\n    ".join(["def answer(args):", *body])
     names: dict[str, Any] = {
         "Refused": Refused,
         "blanks": _BLANKS,
+        "encode": values.encode,
         "function": function,
         "miscount": functools.partial(_miscount, parameters, usage),
         "usage": usage,
@@ -361,7 +421,7 @@ def _compile(
     return cast("Callable[[str], str]", names["answer"])
 
 
-def _short_way(name: str, parameters: list[_Parameter], reply: str | None) -> list[str]:
+def _short_way(parameters: list[_Parameter], render: Callable[[dict[str, str]], str]) -> list[str]:
     """Read short lines of plain integers (nearly all there are) without looking at each word.
 
     What int() made prints as what was typed only if that was ASCII digits with single blanks
@@ -383,11 +443,11 @@ def _short_way(name: str, parameters: list[_Parameter], reply: str | None) -> li
         "    else:",
         f"        if f'{' '.join(f'{{p{i}}}' for i in indexes)}' == args:",
         f"            result = function({', '.join(f'p{i}' for i in indexes)})",
-        f"            return {_rendering(name, reply, typed)}",
+        f"            return {render(typed)}",
     ]
 
 
-def _long_way(name: str, parameters: list[_Parameter], reply: str | None) -> list[str]:
+def _long_way(parameters: list[_Parameter], render: Callable[[dict[str, str]], str]) -> list[str]:
     """Split, count, read each word, call, render."""
     texts = {each.name: f"p{i}" for i, each in enumerate(parameters)}
     joins = []
@@ -405,7 +465,7 @@ def _long_way(name: str, parameters: list[_Parameter], reply: str | None) -> lis
         '    raise Refused(f"{error}; usage: {usage}") from error',
         f"result = function({', '.join(values)})",
         *joins,
-        f"return {_rendering(name, reply, texts)}",
+        f"return {render(texts)}",
     ]
 
 
@@ -442,6 +502,10 @@ def _miscount(parameters: list[_Parameter], usage: str, got: int) -> Refused:
         most, expected = least, f"at least {least}"
     plural = "" if most == 1 else "s"
     return Refused(f"expected {expected} argument{plural}, got {got}; usage: {usage}")
+
+
+def _as_value(_variables: dict[str, str]) -> str:
+    return "encode(result)"
 
 
 def _rendering(name: str, reply: str | None, variables: dict[str, str]) -> str:

@@ -32,7 +32,7 @@ _WORD = 2**64
 _SIGNED_WORD = 2**63
 
 
-@service(usage="isprime N", reply="{n} is {result}", pure=True)
+@service(usage="isprime N", reply="{n} is {result}", pure=True, example="isprime 97")
 def isprime(n: Annotated[int | fmpz, Integer(ISPRIME_DIGITS_MAX, make=fmpz)]) -> str:
     """Say whether an integer is prime.
 
@@ -54,7 +54,7 @@ def isprime(n: Annotated[int | fmpz, Integer(ISPRIME_DIGITS_MAX, make=fmpz)]) ->
     return "prime" if number.is_prime() else "not prime"
 
 
-@service(usage="gcd A B", reply="gcd for {a} {b} is {result}", pure=True)
+@service(usage="gcd A B", reply="gcd for {a} {b} is {result}", pure=True, example="gcd 12 18")
 def gcd(
     a: Annotated[int | fmpz, Integer(GCD_DIGITS_MAX, make=fmpz)],
     b: Annotated[int | fmpz, Integer(GCD_DIGITS_MAX, make=fmpz)],

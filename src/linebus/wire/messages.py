@@ -24,8 +24,11 @@ Token = Annotated[bytes, Meta(min_length=limits.TOKEN_BYTES, max_length=limits.T
 StreamId = Annotated[bytes, Meta(max_length=limits.TOKEN_BYTES)]
 Key = Annotated[bytes, Meta(min_length=limits.KEY_BYTES, max_length=limits.KEY_BYTES)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARS_MAX)]
+# Names that begin so are the broker's own services.
+RESERVED = "linebus."
 OfferedName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\Z", max_length=limits.NAME_CHARS_MAX)
+    str,
+    Meta(pattern=r"^(?!linebus\.)[A-Za-z_][A-Za-z0-9_.-]*\Z", max_length=limits.NAME_CHARS_MAX),
 ]
 Description = Annotated[str, Meta(max_length=limits.DESCRIPTION_CHARS_MAX)]
 Lines = Annotated[list[str], Meta(min_length=1, max_length=limits.LINES_PER_MESSAGE_MAX)]
@@ -50,11 +53,16 @@ class ClientHello(Message, tag="client"):
 
 
 class Offer(Struct, array_like=True):
-    """One service that a worker offers."""
+    """One service that a worker offers, and what people are told of it.
+
+    `signature` names the types of the arguments and of the value, `example` is a line to try.
+    """
 
     name: OfferedName
     usage: Description
     doc: Description
+    signature: Description = ""
+    example: Description = ""
 
 
 class WorkerHello(Message, tag="worker"):
@@ -136,11 +144,15 @@ class Refusal(Message, tag="refusal"):
 
 
 class Ask(Message, tag="ask"):
-    """A run, or its next part: lines `first`, `first + 1`, … of this client to this service."""
+    """A run, or its next part: lines `first`, `first + 1`, … of this client to this service.
+
+    Where `values` is true the texts shall be results as JSON, not the sentences for people.
+    """
 
     service: Name
     first: Number
     lines: Lines
+    values: bool = False
 
 
 class Ack(Message, tag="ack"):
@@ -200,13 +212,14 @@ class Lost(Message, tag="lost"):
 class Work(Message, tag="work"):
     """Lines for an executor, numbered from `first` in its stream.
 
-    `received` is the number up to which the broker has the texts.
+    `received` is the number up to which the broker has the texts; `values` is the run's.
     """
 
     first: Number
     service: Name
     lines: Lines
     received: NumberOrNone
+    values: bool = False
 
 
 class Received(Message, tag="received"):

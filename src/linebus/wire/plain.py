@@ -21,6 +21,8 @@ EXERCISE = {
     "isprime": ("isprime N", re.compile(f"isprime {_NUMBER}")),
     "gcd": ("gcd A B", re.compile(f"gcd {_NUMBER} {_NUMBER}")),
 }
+# What the first word of a line must look like to be the name of a service.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _BLANKS = re.compile(r"[ \t]+")
 _SHOWN_CHARS_MAX = 60
 

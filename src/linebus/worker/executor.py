@@ -48,6 +48,7 @@ class Executor:
     ) -> None:
         """Connect where an address is known already."""
         self._answers = {service.name: service.answer for service in services}
+        self._values = {service.name: service.value for service in services}
         self._key = start.key
         self._guardian_pid = os.getppid()
         self._control = control
@@ -88,8 +89,8 @@ class Executor:
 
         This is the executor's one loop over lines and the hot path of every service.
         """
-        first, service, lines = work
-        answer = self._answers.get(service, _not_offered)
+        first, service, lines, values = work
+        answer = (self._values if values else self._answers).get(service, _not_offered)
         cell, clock = self._position.cell, time.monotonic
         texts: list[str] = []
         failed: list[int] = []
@@ -244,10 +245,13 @@ def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyServi
     except ServiceNotLoaded as error:
         report.write(pipes.Unloadable(str(error)))
         return None
-    shown = limits.DESCRIPTION_CHARS_MAX
-    offers = [Offer(s.name, s.usage[:shown], s.doc[:shown]) for s in services]
-    report.write(pipes.Ready(offers))
+    report.write(pipes.Ready([_offer(service) for service in services]))
     return services
+
+
+def _offer(service: AnyService) -> Offer:
+    told = (service.usage, service.doc, service.signature, service.example)
+    return Offer(service.name, *(text[: limits.DESCRIPTION_CHARS_MAX] for text in told))
 
 
 def _take_standard_input() -> int:

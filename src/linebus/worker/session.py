@@ -104,11 +104,15 @@ class GuardianSession(PeerSession):
 
 
 class Slice(NamedTuple):
-    """Lines to work on, numbered from `first` in the executor's stream."""
+    """Lines to work on, numbered from `first` in the executor's stream.
+
+    Where `values` is true their results are wanted as values, not as sentences.
+    """
 
     first: int
     service: str
     lines: list[str]
+    values: bool
 
 
 def _without_long_texts(texts: list[str], failed: list[int]) -> tuple[list[str], list[int]]:
@@ -207,7 +211,9 @@ class ExecutorSession(PeerSession):
                     self.connected(now)  # lines are missing: say hello, and go on from there
                 elif first + len(lines) > self._received + 1:
                     fresh = lines[self._received + 1 - first :]
-                    self._held.append(Slice(self._received + 1, message.service, fresh))
+                    self._held.append(
+                        Slice(self._received + 1, message.service, fresh, message.values)
+                    )
                     self._received += len(fresh)
             case m.Received(through=through):
                 self._forget_through(through)
