@@ -216,6 +216,22 @@ class FakeServer:
             self.news.notify_all()
 
 
+class Valued(FakeServer):
+    """Answers values, and tells of two services in two pages."""
+
+    def on_ask(self, route: bytes, ask: m.Ask) -> None:
+        said = {
+            ("double", "4"): "8",
+            ("linebus.services", ""): '{"services": [{"name": "a"}], "next": "b"}',
+            ("linebus.services", "b"): '{"services": [{"name": "b"}], "next": null}',
+        }
+        assert ask.values
+        text = said.get((ask.service, ask.lines[0]))
+        failed = [] if text else [0]
+        replies = m.Replies(ask.service, ask.first, [text or "no"], failed, 7, 1, 0.0, 0.0)
+        self.send(route, self.token, replies)
+
+
 # ---- our own commands ------------------------------------------------------------------------
 
 

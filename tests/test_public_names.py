@@ -10,6 +10,7 @@ from linebus import errors
 
 PUBLIC = [
     "Argument",
+    "AsyncClient",
     "Client",
     "ConnectError",
     "DeadlineExceeded",
@@ -28,6 +29,7 @@ PUBLIC = [
     "Refused",
     "Reply",
     "Rest",
+    "ServiceInfo",
     "SessionRefused",
     "UsageError",
     "VersionMismatch",

@@ -1,7 +1,9 @@
 """linebus: a service bus over ZeroMQ. One line of text in, exactly one reply back."""
 
+from linebus.client.aio import AsyncClient
 from linebus.client.client import Client
 from linebus.client.reply import Reply
+from linebus.core.admin import ServiceInfo
 from linebus.core.lifecycle import Outcome
 from linebus.errors import (
     ConnectError,
@@ -26,6 +28,7 @@ from linebus.version import __version__ as __version__
 
 __all__ = [
     "Argument",
+    "AsyncClient",
     "Client",
     "ConnectError",
     "DeadlineExceeded",
@@ -44,6 +47,7 @@ __all__ = [
     "Refused",
     "Reply",
     "Rest",
+    "ServiceInfo",
     "SessionRefused",
     "UsageError",
     "VersionMismatch",

@@ -72,6 +72,10 @@ GAPS_MAX = 4_096
 # What is queued, leased and kept, by a bound of its bytes in a message.
 HELD_BYTES_MAX = 512 * 1024 * 1024
 
+# Lines that come fast are asked in chunks; a chunk that takes longer than this leaves as it is.
+CHUNK_LINES = 2_048
+CHUNK_S = 0.002
+
 CONNECT_S = 5.0
 # A worker says that nobody listens only after this long: its server may be starting too.
 ABSENCE_NOTICE_S = 1.0

@@ -12,19 +12,22 @@ import zmq
 
 from linebus import limits
 from linebus.client.client import Client, default_address
+from linebus.core.admin import ServiceInfo
 from linebus.core.lifecycle import Outcome
 from linebus.errors import (
     ConnectError,
     DeadlineExceeded,
+    Failed,
     NobodyListens,
     NotLinebus,
+    ProtocolError,
     SessionRefused,
     UsageError,
     VersionMismatch,
 )
 from linebus.wire import messages as m
 from linebus.wire import native
-from tests.support import PATIENCE_S, FakeServer, free_address
+from tests.support import PATIENCE_S, FakeServer, Valued, free_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -458,19 +461,42 @@ def test_a_closed_client_says_so(bus: Client) -> None:
         list(half_way)
 
 
-def test_a_second_thread_gets_an_error_and_the_first_its_reply(address: str) -> None:
+def test_threads_get_their_own_replies_whoever_drives(address: str) -> None:
     with Silent(address) as server, Client(address, connect_timeout_s=WAIT_S) as bus:
-        texts: list[str] = []
-        first = threading.Thread(target=lambda: texts.append(bus.ask("echo first").text))
-        first.start()
-        server.wait_for(lambda: server.kept)
-        with pytest.raises(UsageError, match="another thread"):
-            bus.ask("echo second")
+        texts: dict[str, str] = {}
+
+        def ask(line: str) -> None:
+            texts[line] = bus.ask(line).text
+
+        lines = [f"echo {n}" for n in range(5)]
+        threads = [threading.Thread(target=ask, args=(line,)) for line in lines]
+        for thread in threads:
+            thread.start()
+        server.wait_for(lambda: len(server.kept) == len(lines))
         server.answers_now = True
-        with Client(address, connect_timeout_s=WAIT_S) as other:
-            other.ask("echo other", timeout_s=WAIT_S)  # has the server answer everyone
-        first.join(PATIENCE_S)
-        assert texts == ["echo did first"]
+        assert bus.ask("echo last").text == "echo did last"  # has the server answer everyone
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert texts == {line: f"echo did {line[-1]}" for line in lines}
+
+
+def test_closing_ends_what_other_threads_wait_for(address: str) -> None:
+    with Silent(address) as server, Client(address, connect_timeout_s=WAIT_S) as bus:
+        said: list[str] = []
+
+        def ask() -> None:
+            with pytest.raises(UsageError) as caught:
+                bus.ask("echo 1")
+            said.append(str(caught.value))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        server.wait_for(lambda: len(server.kept) == len(threads))
+        bus.close()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert said == ["this client was closed in another thread"] * 3
 
 
 def test_threads_may_take_turns(bus: Client) -> None:
@@ -516,3 +542,31 @@ def test_the_address_is_the_usual_one_or_that_of_the_environment(
     assert default_address() == "tcp://192.0.2.7:1"
     with Client() as bus:
         assert bus.address == "tcp://192.0.2.7:1"
+
+
+# ---- values and services ---------------------------------------------------------------------
+
+
+def test_a_call_gives_a_value_or_raises(address: str) -> None:
+    with Valued(address), Client(address) as bus:
+        assert bus.call("double", 4) == 8
+        with pytest.raises(Failed, match="no"):
+            bus.call("double", "x")
+        with pytest.raises(UsageError):
+            bus.call("double", None)
+
+
+def test_services_are_told_page_by_page(address: str) -> None:
+    with Valued(address), Client(address) as bus:
+        assert bus.services() == [ServiceInfo("a"), ServiceInfo("b")]
+
+
+def test_sentences_and_values_share_a_stream_and_keep_apart(
+    bus: Client, server: FakeServer
+) -> None:
+    bus.ask("echo 1")
+    with pytest.raises(ProtocolError, match="use ask"):
+        bus.call("echo", 2)
+    bus.ask("echo 3")
+    asks = [message for message in server.said if isinstance(message, m.Ask)]
+    assert [(ask.first, ask.values) for ask in asks] == [(1, False), (2, True), (3, False)]

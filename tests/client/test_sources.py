@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linebus import limits
-from linebus.client import sources
 from linebus.client.session import why_unfit
 from linebus.client.sources import Chunks, LineReader
 
@@ -38,14 +37,14 @@ def test_all_lines_come_in_order_and_then_there_are_none(clock: Clock, count: in
     while not chunks.is_at_end:
         chunk = chunks.read()
         assert chunk or chunks.is_at_end
-        assert len(chunk) <= sources._CHUNK_LINES
+        assert len(chunk) <= limits.CHUNK_LINES
         lines += chunk
     assert lines == [str(number) for number in range(count)]
 
 
 def test_lines_that_come_fast_are_read_many_at_a_time(clock: Clock) -> None:
     chunks = Chunks(str(number) for number in range(100_000))
-    assert [len(chunks.read()) for _ in range(3)] == [sources._CHUNK_LINES] * 3
+    assert [len(chunks.read()) for _ in range(3)] == [limits.CHUNK_LINES] * 3
 
 
 def test_lines_that_come_slowly_are_handed_on_one_by_one(clock: Clock) -> None:
@@ -61,14 +60,14 @@ def test_lines_that_come_slowly_are_handed_on_one_by_one(clock: Clock) -> None:
 
 def test_lines_that_begin_to_come_slowly_are_noticed(clock: Clock) -> None:
     def lines() -> Iterator[str]:
-        for number in range(3 * sources._CHUNK_LINES):
-            if number >= sources._CHUNK_LINES:
+        for number in range(3 * limits.CHUNK_LINES):
+            if number >= limits.CHUNK_LINES:
                 clock.now += 0.001
             yield str(number)
 
     chunks = Chunks(lines())
     sizes = [len(chunks.read()) for _ in range(3)]
-    assert sizes[0] == sizes[1] == sources._CHUNK_LINES
+    assert sizes[0] == sizes[1] == limits.CHUNK_LINES
     assert sizes[2] < 5
 
 

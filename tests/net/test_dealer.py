@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -248,3 +249,22 @@ def test_what_is_no_address_is_said_at_once(context: Context, address: str) -> N
 def test_a_context_does_not_keep_the_process_for_long(context: Context) -> None:
     assert context.getsockopt(zmq.LINGER) == limits.LINGER_MS
     assert context.socket(zmq.DEALER).getsockopt(zmq.LINGER) == limits.LINGER_MS
+
+
+def test_what_nobody_looked_at_for_long_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libzmq's thread waits for room for its 2,003rd event, with a lock held."""
+    monkeypatch.setattr(limits, "RECONNECT_MS", 1)
+    monkeypatch.setattr(limits, "RECONNECT_MS_MAX", 1)
+    context = new_context()
+    listener = socket.create_server(("127.0.0.1", 0))
+    dealer = Dealer(context, f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    listener.settimeout(1.0)
+    with suppress(TimeoutError):  # it connects no more: its thread waits
+        while True:
+            listener.accept()[0].close()
+    closing = threading.Thread(target=dealer.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    listener.close()
+    context.destroy(linger=0)

@@ -69,6 +69,14 @@ class Order:
             self._segments.append((stream, first, count))
             self.owed += count
 
+    @property
+    def next_line(self) -> tuple[str, int] | None:
+        """The service and number of the line whose reply is taken next; None: none is owed."""
+        if not self._segments:
+            return None
+        source, number, _ = self._segments[0]
+        return source.service, number
+
     def take(self) -> Iterator[Reply]:
         """Yield the replies that have come, as far as none before them is missing."""
         segments = self._segments

@@ -167,6 +167,7 @@ class ClientSession(PeerSession):
         self._in_flight_chars = 0
         self._unacknowledged = 0
         self._start = 1
+        self._arrivals: list[Entry] = []
         self.owed = 0
 
     # -- asking ------------------------------------------------------------------------------
@@ -252,7 +253,13 @@ class ClientSession(PeerSession):
             case _:
                 pass
 
+    def take_arrivals(self) -> list[Entry]:
+        """Hand out what has come since the last call; the replies stay in their streams."""
+        arrivals, self._arrivals = self._arrivals, []
+        return arrivals
+
     def _arrive(self, entry: Entry) -> None:
+        self._arrivals.append(entry)
         stream = self._streams.get(entry.service)
         if stream is None:
             return

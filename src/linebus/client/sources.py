@@ -12,9 +12,6 @@ from linebus import limits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CHUNK_LINES = 2_048
-# Lines that come slower than a chunk in this time leave one by one, so that none waits.
-_CHUNK_S = 0.002
 _READ_BYTES = 256 * 1024
 
 
@@ -31,19 +28,19 @@ class Chunks:
         """Return the next lines, at least one unless the iterable is exhausted."""
         started_at = time.monotonic()
         if self._comes_fast:
-            chunk = list(islice(self._lines, _CHUNK_LINES))
+            chunk = list(islice(self._lines, limits.CHUNK_LINES))
         else:
             chunk = []
-            for line in islice(self._lines, _CHUNK_LINES):
+            for line in islice(self._lines, limits.CHUNK_LINES):
                 chunk.append(line)
-                if time.monotonic() - started_at > _CHUNK_S:
+                if time.monotonic() - started_at > limits.CHUNK_S:
                     break
             else:
-                self.is_at_end = len(chunk) < _CHUNK_LINES
+                self.is_at_end = len(chunk) < limits.CHUNK_LINES
         took_s = time.monotonic() - started_at
         if self._comes_fast:
-            self.is_at_end = len(chunk) < _CHUNK_LINES
-        self._comes_fast = len(chunk) == _CHUNK_LINES and took_s < _CHUNK_S
+            self.is_at_end = len(chunk) < limits.CHUNK_LINES
+        self._comes_fast = len(chunk) == limits.CHUNK_LINES and took_s < limits.CHUNK_S
         return chunk
 
 

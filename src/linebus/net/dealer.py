@@ -132,7 +132,13 @@ class Dealer:
         return None
 
     def close(self) -> None:
-        """Close both sockets; what was sent has a moment to leave."""
+        """Close both sockets; what was sent has a moment to leave.
+
+        Where nobody has read the events for long (two thousand attempts to reconnect), libzmq's
+        thread waits for room with the lock held that `disable_monitor` needs.
+        """
+        for _ in self.events():
+            pass
         with contextlib.suppress(zmq.ZMQError):
             self.socket.disable_monitor()
         self.monitor.close(linger=0)

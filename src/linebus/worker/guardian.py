@@ -21,6 +21,7 @@ from linebus import limits, process
 from linebus.errors import ConnectError, ServiceNotLoaded
 from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, new_context
+from linebus.version import __version__
 from linebus.wire import plain
 from linebus.worker import pipes
 from linebus.worker.children import Child
@@ -81,7 +82,8 @@ class Guardian:
     def _new_session(self) -> GuardianSession:
         ident = os.urandom(limits.SESSION_BYTES)
         discovered = self._config.ports is not None
-        return GuardianSession(ident, "linebus.worker", discovered=discovered)
+        program = f"linebus {__version__}, pid {os.getpid()}"
+        return GuardianSession(ident, program, discovered=discovered)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then let every executor finish the line at hand.

@@ -1,0 +1,71 @@
+"""What a client's connection tells of its server."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+
+from linebus import limits
+from linebus.client.connection import Connection
+from linebus.errors import NobodyListens, NotLinebus
+from tests.support import PATIENCE_S, FakeServer, free_address, free_ports
+
+
+def drive(connection: Connection, until: float) -> None:
+    connection.send(time.monotonic())
+    ready = connection.poll(connection.patience_ms(until), None)
+    connection.take_in(ready, time.monotonic())
+
+
+def test_it_is_away_until_it_has_greeted_and_again_when_it_goes() -> None:
+    with FakeServer(free_address()) as server:
+        connection = Connection(server.address, "test")
+        assert connection.away_since is not None
+        while connection.away_since is not None:
+            drive(connection, time.monotonic() + PATIENCE_S)
+    while connection.away_since is None:
+        drive(connection, time.monotonic() + PATIENCE_S)
+    connection.close()
+
+
+def test_a_waiting_thread_is_woken_once_however_often_it_is_asked() -> None:
+    connection = Connection(free_address(), "test")
+    for _ in range(100_000):  # more than a pipe holds
+        connection.wake()
+    ready = connection.poll(None, None)
+    connection.take_in(ready, time.monotonic())
+    connection.wake()
+    assert connection.poll(None, None)
+    connection.close()
+
+
+def test_an_absent_server_is_told_from_a_strange_one() -> None:
+    connection = Connection(free_address(), "test")
+    assert isinstance(connection.absence(), NobodyListens)
+    connection.close()
+    [port] = free_ports(1)
+    connection = Connection(f"tcp://no-such-host.invalid:{port}", "test")
+    assert "unknown" in str(connection.absence())
+    connection.close()
+
+    class Mute(FakeServer):
+        def on_hello(self, route: bytes, hello: object) -> None:
+            pass
+
+    with Mute(free_address()) as server:
+        connection = Connection(server.address, "test")
+        while not server.hellos:
+            drive(connection, time.monotonic() + 0.05)
+        assert isinstance(connection.absence(), NotLinebus)
+        connection.close()
+
+
+def test_a_message_that_cannot_leave_is_tried_again_soon() -> None:
+    connection = Connection(free_address(), "test")
+    assert connection.patience_ms(inf) is None
+    connection.session.connected(time.monotonic())
+    connection.send(time.monotonic())
+    patience_ms = connection.patience_ms(inf)
+    assert patience_ms is not None
+    assert patience_ms <= 1000 * limits.STALLED_RETRY_S + 1
+    connection.close()

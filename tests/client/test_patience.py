@@ -1,0 +1,32 @@
+from math import inf
+from unittest import mock
+
+from linebus.client.patience import Patience
+
+CLOCK = "linebus.client.patience.time.monotonic"
+
+
+def test_patience_is_for_each_reply() -> None:
+    with mock.patch(CLOCK) as clock:
+        clock.return_value = 100.0
+        patience = Patience(5)
+        clock.return_value = 104.0
+        assert not patience.is_over
+        patience.renew()
+        clock.return_value = 108.0
+        assert not patience.is_over
+        clock.return_value = 109.0
+        assert patience.is_over
+
+
+def test_without_a_limit_it_never_ends() -> None:
+    patience = Patience(None)
+    assert patience.at == inf
+    assert not patience.is_over
+
+
+def test_a_server_that_was_away_before_the_call_is_waited_for_anew() -> None:
+    with mock.patch(CLOCK, return_value=100.0):
+        patience = Patience(None)
+    assert patience.absence_until(away_since=10.0, connect_timeout_s=5.0) == 105.0
+    assert patience.absence_until(away_since=102.0, connect_timeout_s=5.0) == 107.0
