@@ -176,6 +176,15 @@ def test_a_silent_server_is_noticed_only_while_it_owes_something() -> None:
     assert session.is_silent(0.5 * limits.HEARTBEATS_MISSED_MAX + 0.1)
 
 
+def test_a_client_that_goes_on_asking_gives_the_server_reason_to_be_heard() -> None:
+    session = a_session()
+    heartbeats = 0
+    for tenth in range(20):
+        ask(session, "a", str(tenth))
+        heartbeats += said(session, tenth / 10).count(m.Heartbeat(0.5))
+    assert heartbeats == 3
+
+
 def test_a_pause_of_the_caller_is_no_silence_of_the_server() -> None:
     session = a_session()
     ask(session, "a", "1", "2")

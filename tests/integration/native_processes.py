@@ -255,15 +255,23 @@ class Home:
 
     def start_python(self, *words: str) -> Program:
         """Start a Python program in the background."""
-        program = Program([sys.executable, *words], self.env, self.folder)
+        return self.start_command(sys.executable, *words)
+
+    def start_command(self, *command: str) -> Program:
+        """Start any program in the background."""
+        program = Program(list(command), self.env, self.folder)
         self.programs.append(program)
         return program
 
     def run(self, *arguments: object, text: str | bytes = "") -> Finished:
         """Run `linebus …` in the foreground with a text on stdin."""
         words = [str(argument) for argument in arguments]
+        return self.run_command(sys.executable, "-m", "linebus", *words, text=text)
+
+    def run_command(self, *command: str, text: str | bytes = "") -> Finished:
+        """Run any program in the foreground with a text on stdin."""
         finished = subprocess.run(
-            [sys.executable, "-m", "linebus", *words],
+            command,
             input=text.encode() if isinstance(text, str) else text,
             capture_output=True,
             timeout=2 * PATIENCE_S,

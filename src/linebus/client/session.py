@@ -289,10 +289,12 @@ class ClientSession(PeerSession):
         if self._unacknowledged and (asks or idle or self._unacknowledged >= limits.ACK_LINES):
             said = self._acks()
         said += asks
-        if said or not self.owed:
+        # Our first word since the server was heard puts the heartbeat off, later ones do not: an
+        # `ask` alone is not answered, so a server with nothing else to say would seem silent.
+        if not self.owed or (said and self._spoke_at == inf):
             self._heartbeat_at = now + self._heartbeat_s
         elif now >= self._heartbeat_at:
-            said = [m.Heartbeat(self._heartbeat_s)]
+            said.append(m.Heartbeat(self._heartbeat_s))
             self._heartbeat_at = now + self._heartbeat_s
         if said:
             self._spoke_at = min(self._spoke_at, now)
