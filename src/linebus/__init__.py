@@ -23,7 +23,8 @@ from linebus.errors import (
     UsageError,
     VersionMismatch,
 )
-from linebus.services.declare import Argument, Integer, Rest, service
+from linebus.services.arguments import Argument, Integer, Rest
+from linebus.services.declare import service
 from linebus.version import __version__ as __version__
 
 __all__ = [

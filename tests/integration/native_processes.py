@@ -339,7 +339,7 @@ MODULE = """\
 import os, signal
 from typing import Annotated
 import linebus
-from linebus.services.declare import Rest
+from linebus.services.arguments import Rest
 
 @linebus.service(usage="held PATH", reply="{path} is {result}")
 def held(path: Annotated[str, Rest]) -> str:

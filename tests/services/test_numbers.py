@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linebus.errors import Refused
-from linebus.services import declare
+from linebus.services import arguments, declare
 from linebus.services.numbers import (
     GCD_DIGITS_MAX,
     ISPRIME_DIGITS_MAX,
@@ -223,7 +223,7 @@ def never(word: str) -> int:
 
 
 @declare.service
-def watched(n: Annotated[int, declare.Integer(ISPRIME_DIGITS_MAX, make=never)]) -> int:
+def watched(n: Annotated[int, arguments.Integer(ISPRIME_DIGITS_MAX, make=never)]) -> int:
     return n
 
 
@@ -238,8 +238,8 @@ class Untouchable:
 )
 def test_a_number_too_long_is_never_read(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     """Neither the pattern nor int nor a maker of long numbers sees a word beyond the bound."""
-    monkeypatch.setattr(declare, "_INTEGER", Untouchable)
-    monkeypatch.setattr(declare, "int", never, raising=False)
+    monkeypatch.setattr(arguments, "_INTEGER", Untouchable)
+    monkeypatch.setattr(arguments, "int", never, raising=False)
     with pytest.raises(Refused, match="number too long"):
         watched.answer(word)
 

@@ -19,7 +19,8 @@ from typing import Annotated
 
 from flint import fmpz
 
-from linebus.services.declare import Integer, service
+from linebus.services.arguments import Integer
+from linebus.services.declare import service
 
 ISPRIME_DIGITS_MAX = 2_500
 """Digits: BPSW on a prime of 2,500 digits takes 0.36 s, of 2,800 digits 0.48 s."""
