@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import pytest
 
 import linebus
+import linebus.testing
 from linebus import errors
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+TESTING = ["Bus", "Client", "Clock", "Fault", "Worker"]
 PUBLIC = [
     "Argument",
     "AsyncClient",
@@ -41,14 +49,14 @@ def test_the_public_names_are_these() -> None:
     assert sorted(linebus.__all__) == PUBLIC
 
 
-def test_every_public_name_is_there() -> None:
-    for name in linebus.__all__:
-        assert getattr(linebus, name) is not None
+def test_the_public_names_for_tests_are_these() -> None:
+    assert sorted(linebus.testing.__all__) == TESTING
 
 
-def test_every_public_thing_says_what_it_is() -> None:
-    for name in linebus.__all__:
-        assert getattr(linebus, name).__doc__
+@pytest.mark.parametrize("package", [linebus, linebus.testing])
+def test_every_public_thing_is_there_and_says_what_it_is(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert getattr(package, name).__doc__
 
 
 # Raised by commands only: they cannot start.
@@ -70,8 +78,8 @@ def test_the_version_is_the_installed_one() -> None:
     assert linebus.__version__ == version("linebus")
 
 
-def test_importing_linebus_imports_no_heavy_library() -> None:
-    heavy = ["flint", "gmpy2", "prompt_toolkit", "platformdirs", "argparse"]
+def test_importing_linebus_imports_nothing_heavy() -> None:
+    heavy = ["flint", "gmpy2", "prompt_toolkit", "platformdirs", "argparse", "linebus.testing"]
     program = f"import sys, linebus; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -124,6 +124,10 @@ ADMIN_PAGE_BYTES = 128 * 1024
 ADMIN_PAGE_SERVICES_MAX = 256
 SERVICE_WORKERS_SHOWN_MAX = 16
 
+# -- the in-process bus for tests ------------------------------------------------------------
+# Whoever has no reply after this long by its clock will have none.
+TESTING_PATIENCE_S = 60.0
+
 # -- suggestions -----------------------------------------------------------------------------
 SUGGESTIONS_CACHED_MAX = 1_024
 SUGGESTIONS_PER_S_MAX = 50
@@ -150,6 +154,7 @@ assert 1000 * RECONNECT_GRACE_S > RECONNECT_MS, "a cut connection comes back wit
 assert 1000 * min(START_GRACE_S, NO_WORKER_GRACE_S) > RECONNECT_MS_MAX
 assert HEARTBEAT_S * HEARTBEATS_MISSED_MAX > RECONNECT_GRACE_S
 assert RECONNECT_GRACE_S < EXECUTOR_RETURN_S < CLIENT_ABSENCE_S_MAX
+assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_S
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S

@@ -2,7 +2,7 @@ import pytest
 
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
-from tests.core.world import World
+from linebus.testing.world import World
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 
 from linebus import limits
 from linebus.core.admin import SERVER, SERVICES, ServerInfo, ServicesPage
+from linebus.testing.peers import PROGRAM, Answer, ClientPeer
+from linebus.testing.world import World
 from linebus.version import __version__
 from linebus.wire.messages import Offer
-from tests.core.world import Answer, ClientPeer, World
 
 ECHO: dict[str, Answer] = {"echo": str}
 
@@ -37,7 +38,7 @@ def test_the_broker_says_who_offers_what() -> None:
     assert (shout.usage, shout.doc) == ("shout TEXT", "Shout.")
     assert (shout.signature, shout.example) == ("text: str -> str", "shout a")
     [worker] = shout.workers
-    assert (worker.program, worker.executors, shout.executors) == ("test", 2, 2)
+    assert (worker.program, worker.executors, shout.executors) == (PROGRAM, 2, 2)
     assert not shout.is_plain
 
 

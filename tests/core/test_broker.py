@@ -2,15 +2,16 @@ import pytest
 
 from linebus import limits
 from linebus.core.peer import PeerSession
-from linebus.errors import SessionRefused
+from linebus.errors import Refused, SessionRefused
+from linebus.testing.network import Link
+from linebus.testing.world import World
 from linebus.wire import messages as m
 from linebus.wire import native
-from tests.core.world import Link, World
 
 
 def echo(arguments: str) -> str:
     if arguments == "bad":
-        raise ValueError("bad is refused; usage: echo X")
+        raise Refused("bad is refused; usage: echo X")
     return f"echo {arguments}"
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from linebus import limits
 from linebus.core.broker import Broker
-from tests.core.world import World
+from linebus.errors import Refused
+from linebus.testing.world import World
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def world() -> World:
 
 def gcd(arguments: str) -> str:
     if len(arguments.split()) != 2:
-        raise ValueError("usage: gcd A B")
+        raise Refused("usage: gcd A B")
     return f"gcd for {arguments} is 6"
 
 

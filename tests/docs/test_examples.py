@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "docs/python.md", "docs/services.md", "docs/errors.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/python.md",
+    "docs/services.md",
+    "docs/errors.md",
+    "docs/howto/testing.md",
+]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Not run, because they install into the checkout, or run the tests that would run them.
 NOT_RUN = {"make up", "make test", "pip install . && linebus up"}

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from linebus import limits
 from linebus.core.clients import count_of
-from tests.core.world import ClientPeer, World
+from linebus.testing.world import World
+
+if TYPE_CHECKING:
+    from linebus.testing.peers import ClientPeer
 
 SEEDS = int(os.environ.get("LINEBUS_FAULT_SEEDS", "150"))
 STEPS = 400
@@ -97,7 +101,8 @@ class Storm:
 
     def replace_guardian(self) -> None:
         guardian = self.random.choice(self.world.guardians)
-        self.world.guardian(guardian.services, procs=len(guardian.executors))
+        services = dict.fromkeys(guardian.services, answer)
+        self.world.guardian(services, procs=len(guardian.executors))
         self.world.kill_guardian(guardian)
 
     def restart_broker(self) -> None:

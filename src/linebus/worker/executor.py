@@ -21,9 +21,9 @@ from linebus.errors import ConnectError, Refused, ServiceNotLoaded
 from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, new_context
 from linebus.services.catalog import load
-from linebus.wire.messages import Offer
 from linebus.wire.native import escape_surrogates
 from linebus.worker import pipes
+from linebus.worker.answering import answer_of, failure, not_offered, offer_of
 from linebus.worker.position import Position
 from linebus.worker.session import ExecutorSession, Slice
 
@@ -90,7 +90,7 @@ class Executor:
         This is the executor's one loop over lines and the hot path of every service.
         """
         first, service, lines, values = work
-        answer = (self._values if values else self._answers).get(service, _not_offered)
+        answer = (self._values if values else self._answers).get(service, not_offered)
         cell, clock = self._position.cell, time.monotonic
         texts: list[str] = []
         failed: list[int] = []
@@ -104,7 +104,7 @@ class Executor:
                 text = str(error)
                 failed.append(len(texts))
             except Exception as error:  # noqa: BLE001  whatever a service raises is its answer
-                text = _failure(service, error)
+                text = failure(service, error)
                 failed.append(len(texts))
             texts.append(text)
             if (now := clock()) >= send_at and len(texts) < len(lines):
@@ -214,29 +214,9 @@ class Executor:
                 pass
 
     def _answer_plain(self, number: int, service: str, arguments: str) -> pipes.PlainText:
-        failed = True
-        try:
-            text = self._answers.get(service, _not_offered)(arguments)
-            failed = False
-        except Refused as error:
-            text = str(error)
-        except Exception as error:  # noqa: BLE001  whatever a service raises is its answer
-            text = _failure(service, error)
+        run = self._answers.get(service, not_offered)
+        text, failed = answer_of(run, service, arguments)
         return pipes.PlainText(number, escape_surrogates(text), failed)
-
-
-def _not_offered(_arguments: str) -> str:
-    raise Refused("this worker does not offer the service")
-
-
-def _failure(service: str, error: Exception) -> str:
-    """Return the client's sentence about an exception; the worker's log gets it in full."""
-    log.error("%s raised an exception", service, exc_info=error)
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001  an exception's own text may be what is broken
-        said = ""
-    return f"{service} failed: {type(error).__name__}" + (f": {said}" if said else "")
 
 
 def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
@@ -245,13 +225,8 @@ def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyServi
     except ServiceNotLoaded as error:
         report.write(pipes.Unloadable(str(error)))
         return None
-    report.write(pipes.Ready([_offer(service) for service in services]))
+    report.write(pipes.Ready([offer_of(service) for service in services]))
     return services
-
-
-def _offer(service: AnyService) -> Offer:
-    told = (service.usage, service.doc, service.signature, service.example)
-    return Offer(service.name, *(text[: limits.DESCRIPTION_CHARS_MAX] for text in told))
 
 
 def _take_standard_input() -> int:

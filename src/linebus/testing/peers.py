@@ -1,0 +1,211 @@
+"""Clients, guardians and executors in one thread: their real sessions, moved by a world."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from linebus.client.order import Order
+from linebus.client.session import ClientSession
+from linebus.testing.network import Link
+from linebus.wire.messages import Offer
+from linebus.worker.answering import answer_of, not_offered, offer_of
+from linebus.worker.session import ExecutorSession, GuardianSession, Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linebus.client.reply import Reply
+    from linebus.services.catalog import AnyService
+    from linebus.testing.world import World
+
+PROGRAM = "linebus.testing"
+
+Answer = Callable[[str], str]
+
+
+class Offered(NamedTuple):
+    """What a worker offers under one name, and the functions that do the work."""
+
+    offer: Offer
+    answer: Answer
+    value: Answer
+
+
+def of_function(name: str, answer: Answer) -> Offered:
+    """Offer a plain function of text; asked for a value, it gives the same text."""
+    return Offered(Offer(name, f"{name} X", ""), answer, answer)
+
+
+def of_service(service: AnyService) -> Offered:
+    """Offer a service as a worker does that has loaded it."""
+    return Offered(offer_of(service), service.answer, service.value)
+
+
+class ClientPeer:
+    """A client: what it asked, and each reply in order."""
+
+    def __init__(self, world: World, number: int) -> None:
+        """Start without a connection."""
+        self.session = ClientSession(b"client-%09d" % number, PROGRAM)
+        self.link = Link(world, self.session)
+        self.order = Order(self.session)
+        self.asked: list[str] = []
+        self.replies: list[Reply] = []
+
+    def ask(self, *lines: str) -> None:
+        """Ask lines; they leave when the world moves."""
+        self.asked += lines
+        self.order.ask(lines)
+
+    def collect(self) -> None:
+        """Take the replies that have come."""
+        self.session.take_arrivals()  # they are found by their order
+        self.replies += self.order.take()
+
+    @property
+    def texts(self) -> list[str]:
+        """The replies' texts, in order."""
+        return [reply.text for reply in self.replies]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """The replies' outcomes, in order."""
+        return [str(reply.outcome) for reply in self.replies]
+
+
+class ExecutorPeer:
+    """An executor: works on one line at a time when it is told to.
+
+    `position` is the number of the line at hand, 0 where there is none. `is_busy` says that it
+    does not come to the line's end: it hangs, or its service waits for something itself.
+    """
+
+    def __init__(self, world: World, guardian: GuardianPeer, number: int) -> None:
+        """Start without a connection, with a key that its guardian can vouch for."""
+        self.key = b"key-%028d" % number
+        self.key_hash = hashlib.sha256(self.key).digest()
+        self.guardian = guardian
+        self.session = ExecutorSession(b"executor-%07d" % number, PROGRAM, self.key)
+        self.link = Link(world, self.session)
+        self.position = 0
+        self.is_alive = True
+        self.is_busy = False
+        self._world = world
+        self._slice: Slice | None = None
+        self._generation = 0
+
+    @property
+    def line(self) -> str:
+        """The line at hand, empty where there is none."""
+        work = self._slice
+        return f"{work.service} {work.lines[0]}" if work is not None and self.position else ""
+
+    @property
+    def can_move(self) -> bool:
+        """Whether it lives and neither its host nor its service holds it up."""
+        return self.is_alive and not self.is_busy and self.link not in self._world.stopped
+
+    def begin(self) -> bool:
+        """Begin the next line; return whether there is one at hand."""
+        if not self.can_move:
+            return False
+        if self.position and self._generation == self.session.generation:
+            return True
+        self.position = 0
+        if self._slice is None or self._generation != self.session.generation:
+            self._slice = self.session.next_slice()
+            self._generation = self.session.generation
+        if self._slice is None:
+            return False
+        self.position = self._slice.first
+        return True
+
+    def finish(self, cost_s: float | None = None) -> None:
+        """Answer the line that was begun, at the world's cost of a line or at this one.
+
+        What the service adds to the world's clock counts as well. A service that ends its process
+        takes the executor with it.
+        """
+        work = self._slice
+        assert work is not None, "begin it first"
+        if self._generation != self.session.generation:
+            self.position = 0
+            self._slice = None
+            return
+        began_at = self._world.now
+        self.is_busy = True
+        try:
+            run = self.guardian.function_for(work)
+            text, failed = answer_of(run, work.service, work.lines[0])
+        except SystemExit as end:
+            self.guardian.kill_executor(self, reason=f"ended with exit code {_exit_code(end)}")
+            return
+        finally:
+            self.is_busy = False
+        took_s = self._world.line_cost_s if cost_s is None else cost_s
+        took_s += self._world.now - began_at
+        self._world.mishaps.line_done(self, work.service, work.lines[0])
+        if self.is_alive and not self.is_busy:
+            self._hand_in(work, text, took_s, failed=failed)
+
+    def _hand_in(self, work: Slice, text: str, took_s: float, *, failed: bool) -> None:
+        self.position = 0
+        if self._generation != self.session.generation:  # nobody waits for it any more
+            self._slice = None
+            return
+        self.session.answer(work.first, [text], [0] if failed else [], took_s)
+        rest = work.lines[1:]
+        self._slice = Slice(work.first + 1, work.service, rest, work.values) if rest else None
+
+
+class GuardianPeer:
+    """A guardian with executors, and what they offer."""
+
+    def __init__(
+        self, world: World, number: int, offered: Sequence[Offered], executors: int
+    ) -> None:
+        """Start the executors; the guardian itself has no connection yet."""
+        self.world = world
+        self.services = {each.offer.name: each for each in offered}
+        self.session = GuardianSession(b"guardian-%07d" % number, PROGRAM, discovered=False)
+        self.link = Link(world, self.session)
+        self.executors: list[ExecutorPeer] = []
+        self.session.offer([each.offer for each in offered], world.now)
+        for _ in range(executors):
+            self.start_executor()
+
+    def start_executor(self) -> ExecutorPeer:
+        """Start an executor, vouched for and connected."""
+        executor = ExecutorPeer(self.world, self, self.world.next_number())
+        self.session.vouch(executor.key_hash)
+        self.executors.append(executor)
+        executor.link.connect()
+        return executor
+
+    def kill_executor(
+        self, executor: ExecutorPeer, *, reason: str = "killed by SIGKILL", replace: bool = True
+    ) -> None:
+        """End an executor, tell the server, and start another one in its place."""
+        self.executors.remove(executor)
+        executor.is_alive = False
+        executor.link.cut()
+        self.world.remove(executor.link)
+        self.session.lost(executor.key_hash, executor.position, reason)
+        if replace:
+            self.start_executor()
+
+    def function_for(self, work: Slice) -> Answer:
+        """Return what does the work on these lines."""
+        offered = self.services.get(work.service)
+        if offered is None:
+            return not_offered
+        return offered.value if work.values else offered.answer
+
+
+def _exit_code(end: SystemExit) -> int:
+    """Return the code with which a process ends that raises this."""
+    if end.code is None:
+        return 0
+    return end.code if isinstance(end.code, int) else 1
