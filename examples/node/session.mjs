@@ -10,9 +10,8 @@ const HEARTBEATS_MISSED_MAX = 6;
 const TICK_MS = 100;
 const MESSAGE_BYTES_TARGET = 524_288;
 const OPTIONS = {
-  immediate: true, // nothing is queued for one server and delivered to the next
-  sendTimeout: 0, // so a send fails where there is no connection,
-  sendHighWaterMark: 0, // and only there: window and credit bound what is under way
+  sendTimeout: 0, // never wait for room,
+  sendHighWaterMark: 0, // of which there is enough: window and credit bound what is under way
   heartbeatInterval: 5_000, // ZMTP's own: an executor learns in no other way that a host has vanished
   reconnectInterval: 50,
   reconnectMaxInterval: 500,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from math import inf
+from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.client.connection import Connection
 from linebus.errors import NobodyListens, NotLinebus
+from linebus.net.dealer import Dealer
 from tests.support import PATIENCE_S, FakeServer, free_address, free_ports
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def drive(connection: Connection, until: float) -> None:
@@ -60,7 +65,8 @@ def test_an_absent_server_is_told_from_a_strange_one() -> None:
         connection.close()
 
 
-def test_a_message_that_cannot_leave_is_tried_again_soon() -> None:
+def test_a_message_that_cannot_leave_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Dealer, "send", lambda *_: False)
     connection = Connection(free_address(), "test")
     assert connection.patience_ms(inf) is None
     connection.session.connected(time.monotonic())

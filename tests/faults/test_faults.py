@@ -16,6 +16,9 @@ from linebus.core.clients import count_of
 from linebus.testing.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linebus.testing.network import Link
     from linebus.testing.peers import ClientPeer
 
 SEEDS = int(os.environ.get("LINEBUS_FAULT_SEEDS", "150"))
@@ -87,7 +90,13 @@ class Storm:
 
     def cut(self) -> None:
         link = self.random.choice(self.world.links)
-        link.cut()
+        self.lose(link, link.cut)
+
+    def lose(self, link: Link, how: Callable[..., None]) -> None:
+        """Lose a connection; some of what was under way reaches its next one."""
+        unsent = self.random.choice([0, 1, len(link.to_server)])
+        unread = self.random.choice([0, 1, len(link.to_peer)])
+        how(unsent=unsent, unread=unread)
 
     def come_back(self) -> None:
         for link in self.world.links:
@@ -106,7 +115,7 @@ class Storm:
         self.world.kill_guardian(guardian)
 
     def restart_broker(self) -> None:
-        self.world.restart_broker()
+        self.world.restart_broker(lambda link: self.lose(link, link.lose))
 
     def check(self) -> None:
         for client in self.clients:

@@ -1,7 +1,9 @@
 """A peer's connection to the server: one DEALER and the monitor that tells how it fares.
 
-With ZMQ_IMMEDIATE a send fails while there is no connection, so nothing is queued for a dead
-server and delivered to the next. One thread owns the socket. Nothing here knows what frames mean.
+What is sent while there is no connection waits, and reaches whatever server comes next; there the
+token that it opens with is unknown, so it counts for nothing. ZMQ_IMMEDIATE would prevent that, but
+with it libzmq 4.3.5 aborts the process whose connection is cut between two frames of a message that
+it reads (docs/adr/0010). One thread owns the socket. Nothing here knows what frames mean.
 """
 
 from __future__ import annotations
@@ -78,7 +80,6 @@ class Dealer:
         self.socket = context.socket(zmq.DEALER)
         for option, value in (
             (zmq.IPV6, int("[" in address)),
-            (zmq.IMMEDIATE, 1),
             (zmq.SNDHWM, limits.PEER_HWM_MESSAGES),
             (zmq.RCVHWM, limits.PEER_HWM_MESSAGES),
             (zmq.MAXMSGSIZE, limits.PEER_MESSAGE_BYTES_MAX),

@@ -34,17 +34,23 @@ class Link:
         self.route = b"route-%d" % self.world.routes
         self.session.connected(self.world.now)
 
-    def cut(self) -> None:
-        """Lose the connection, and all that was under way on it."""
+    def cut(self, *, unsent: int = 0, unread: int = 0) -> None:
+        """Lose the connection, and all that was under way on it but what `lose` keeps."""
         if self.route is not None:
             self.world.broker.disconnected(self.route, self.world.now)
-        self.lose()
+        self.lose(unsent=unsent, unread=unread)
 
-    def lose(self) -> None:
-        """Lose the connection without the broker being told (it has died as well)."""
+    def lose(self, *, unsent: int = 0, unread: int = 0) -> None:
+        """Lose the connection without the broker being told (it has died as well).
+
+        As a ZeroMQ socket does, it delivers the last `unsent` messages to whatever server it is
+        connected to next, and the first `unread` ones that had come to its peer, late.
+        """
         self.route = None
-        self.to_server.clear()
-        self.to_peer.clear()
+        while len(self.to_server) > unsent:
+            self.to_server.popleft()
+        while len(self.to_peer) > unread:
+            self.to_peer.pop()
         self.session.disconnected()
 
     def collect(self) -> None:

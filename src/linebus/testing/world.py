@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.core.broker import Broker
+from linebus.testing.network import Link
 from linebus.testing.peers import (
     Answer,
     ClientPeer,
@@ -23,7 +24,6 @@ from linebus.wire import native
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from linebus.testing.network import Link
 
 RECONNECT_S = limits.RECONNECT_MS / 1000
 
@@ -141,10 +141,10 @@ class World:
         link.cut()
         self.away[link] = self.now + RECONNECT_S
 
-    def restart_broker(self) -> None:
-        """Put a new broker in the place of this one; all connections are lost."""
+    def restart_broker(self, lose: Callable[[Link], None] = Link.lose) -> None:
+        """Put a new broker in the place of this one; all connections are lost, each by `lose`."""
         for link in self.links:
-            link.lose()
+            lose(link)
         self.broker = self._new_broker()
 
     def restart_server(self) -> None:
