@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import linebus
-from tests.docs.test_examples import blocks
+from tests.docs.documents import blocks
 
 PAGES = ("README.md", "docs/python.md")
 

@@ -2,58 +2,49 @@
 
 A python block is a script; its lines `#> …` are what it prints. A block whose first line is a
 comment with a file's name is also saved under that name. In a console block `$ …` is a command and
-what follows is its output; a worker's command runs on in the background once it has printed that.
-The usual ports stand for free ones. A text block is not run.
+what follows is its output; a server or a worker runs on until the end of the document once it has
+printed that. The usual ports stand for free ones, and the host of the examples for another address
+of this machine. Other blocks are not run.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests.support import free_ports
+import linebus
+from tests.docs.documents import DOCUMENTS, ROOT, RUN, Block, blocks, content, lines
+from tests.support import PATIENCE_S, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [
-    "README.md",
-    "docs/python.md",
-    "docs/services.md",
-    "docs/errors.md",
-    "docs/howto/testing.md",
-]
-FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# The kinds of block that are not run, by the test that reads them instead.
+TESTED_ELSEWHERE = {
+    "test_protocol.py": {("docs/protocol.md", "message"), ("docs/protocol.md", "plain")},
+    "test_units.py": {("docs/howto/systemd.md", "ini")},
+}
 # Not run, because they install into the checkout, or run the tests that would run them.
 NOT_RUN = {"make up", "make test", "pip install . && linebus up"}
-# Runs on until the end of the document, once it has printed what follows it.
-IN_BACKGROUND = {"linebus work shop:price --procs 2"}
-PORTS_STATED = ("5555", "5556", "5557", "5558", "6555", "6556", "6557", "6558")
-
-
-class Block(NamedTuple):
-    """A fenced block of a document."""
-
-    document: str
-    line: int
-    kind: str
-    text: str
-
-
-def blocks(document: str) -> list[Block]:
-    content = (ROOT / document).read_text("utf-8")
-    return [
-        Block(document, content[: found.start()].count("\n") + 1, found[1], found[2])
-        for found in FENCE.finditer(content)
-    ]
+# A server or a worker, and nothing that would end it or read what it prints.
+RUNS_ON = re.compile(r"(linebus (serve|work)|python3 (server|primer|gcd)\.py)( [\w.:/-]+)*")
+PORTS_STATED = [str(first + port) for first in (5550, 6550, 7550, 8550) for port in (5, 6, 7, 8)]
+HOST_STATED = "192.0.2.7"  # one of those that are kept free for documents
+# Systems other than Linux have one loopback address only.
+HOST = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+RUN_S_MAX = 60
 
 
 class Place:
@@ -62,6 +53,7 @@ class Place:
     def __init__(self, folder: Path, processes: ExitStack) -> None:
         self.folder = folder
         self._processes = processes
+        self._executors = 0
         ports = map(str, free_ports(len(PORTS_STATED)))
         self._ports = dict(zip(PORTS_STATED, ports, strict=True))
         paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -75,36 +67,49 @@ class Place:
             (folder / name).symlink_to(ROOT / name)
 
     def here(self, text: str) -> str:
-        """Return a text of a document with the ports of this place."""
-        return re.sub(r"\b[56]55[5-8]\b", lambda found: self._ports[found[0]], text)
+        """Return a text of a document with the ports and the host of this place."""
+        ports = re.sub(r"\b[5-8]55[5-8]\b", lambda found: self._ports[found[0]], text)
+        return ports.replace(HOST_STATED, HOST)
 
     def run(self, *words: str) -> str:
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        return done.stdout
+        """Run what ends by itself; return its output. Whatever it leaves behind is killed."""
+        process = self._popen(words, stderr=subprocess.STDOUT)
+        try:
+            output, _ = process.communicate(timeout=RUN_S_MAX)
+            return output
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            end(process)
 
     def start(self, *words: str) -> IO[str]:
         """Start what runs on until the end of the test; return its output."""
-        process = subprocess.Popen(
+        process = self._popen(words)
+        self._processes.callback(end, process)
+        assert process.stdout is not None, "asked for below"
+        return process.stdout
+
+    def wait_for_executors(self, said: list[str]) -> None:
+        """Wait until all executors have joined: a reader takes longer to type the next command."""
+        [count] = re.findall(r"linebus: offering .* with (\d+) executor", "\n".join(said))
+        self._executors += int(count)
+        pause, until = threading.Event(), time.monotonic() + PATIENCE_S
+        with linebus.Client(self.here("tcp://127.0.0.1:5555")) as bus:
+            while json.loads(bus.ask("linebus.server").text)["executors"] < self._executors:
+                assert time.monotonic() < until
+                pause.wait(0.1)  # the server answers this line 20 times a second at most
+
+    def _popen(self, words: tuple[str, ...], stderr: int | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             words,
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
+            start_new_session=True,
         )
-        self._processes.callback(end, process)
-        assert process.stdout is not None, "asked for above"
-        return process.stdout
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -127,15 +132,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
         assert server.readline().startswith("linebus: serving ")
         words = ["work", "isprime", "gcd", "--procs", "2"]
         worker = place.start(sys.executable, "-m", "linebus", *words)
-        read_until(worker, "in session")
+        place.wait_for_executors([worker.readline()])
         yield place
-
-
-def read_until(output: IO[str], word: str) -> None:
-    for line in output:
-        if word in line:
-            return
-    pytest.fail(f"it ended before it said: {word}")
 
 
 def commands(text: str) -> list[tuple[str, list[str]]]:
@@ -150,50 +148,73 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def run_console(place: Place, text: str) -> None:
-    for command, expected in commands(text):
+def run_console(place: Place, block: Block) -> None:
+    for command, expected in commands(block.text):
         if command in NOT_RUN:
             continue
-        words = ["bash", "-c", place.here(command)]
         wanted = [place.here(line) for line in expected]
-        if command in IN_BACKGROUND:
+        if RUNS_ON.fullmatch(command):
             assert wanted, "what is started has to say when it is ready"
             output = place.start("bash", "-c", f"exec {place.here(command)}")
-            assert [output.readline().rstrip("\n") for _ in wanted] == wanted
+            assert [output.readline().rstrip("\n") for _ in wanted] == wanted, command
+            if re.match(r"linebus work (?!.*--(bus|ports) )", command):
+                place.wait_for_executors(wanted)
         else:
-            assert place.run(*words).splitlines() == wanted, command
+            assert place.run("bash", "-c", place.here(command)).splitlines() == wanted, command
 
 
-def run_python(place: Place, text: str, name: str) -> None:
+def run_python(place: Place, block: Block) -> None:
+    text = place.here(block.text)
     found = re.match(r"# (\w+\.py)\n", text)
-    script = place.folder / (found[1] if found else name)
-    script.write_text(place.here(text), "utf-8")
-    wanted = re.findall(r"^ *#> (.*)$", place.here(text), re.MULTILINE)
-    assert place.run(sys.executable, str(script)).splitlines() == wanted
+    script = place.folder / (found[1] if found else f"line_{block.line}.py")
+    script.write_text(text, "utf-8")
+    wanted = re.findall(r"^ *#> (.*)$", text, re.MULTILINE)
+    assert place.run(sys.executable, str(script)).splitlines() == wanted, f"line {block.line}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+def run(place: Place, document: str) -> int:
+    """Run the blocks of a document; return how many that were."""
+    runners = {"console": run_console, "python": run_python}
+    assert runners.keys() == RUN
+    ours = [block for block in blocks(document) if block.kind in RUN]
+    for block in ours:
+        runners[block.kind](place, block)
+    return len(ours)
+
+
+def stated(document: str) -> int:
+    """How many blocks say that they are to be run, counted as simply as can be."""
+    return sum(
+        line.strip() in {"```python", "```console"} for line in content(document).split("\n")
+    )
+
+
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if stated(each)])
 def test_the_examples_of_a_document_do_what_it_says(place: Place, document: str) -> None:
-    for block in blocks(document):
-        if block.kind == "console":
-            run_console(place, block.text)
-        elif block.kind == "python":
-            run_python(place, block.text, f"line_{block.line}.py")
+    assert run(place, document) == stated(document)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_block_says_what_it_is(document: str) -> None:
     found = blocks(document)
-    assert {block.kind for block in found} <= {"console", "python", "text"}
-    assert 2 * len(found) == (ROOT / document).read_text("utf-8").count("```")
+    elsewhere = set().union(*TESTED_ELSEWHERE.values())
+    kinds = RUN | {"text"} | {kind for where, kind in elsewhere if where == document}
+    assert {block.kind.split(" ")[0] for block in found} <= kinds
+    assert 2 * len(found) == content(document).count("```")
 
 
-def test_the_commands_that_are_treated_apart_are_still_there() -> None:
-    typed = {
-        command
-        for document in DOCUMENTS
-        for block in blocks(document)
-        if block.kind == "console"
-        for command, _ in commands(block.text)
-    }
-    assert typed >= NOT_RUN | IN_BACKGROUND
+def test_what_is_treated_apart_is_still_there() -> None:
+    every = [block for document in DOCUMENTS for block in blocks(document)]
+    assert {(block.document, block.kind.split(" ")[0]) for block in every} >= set().union(
+        *TESTED_ELSEWHERE.values()
+    )
+    typed = {command for b in every if b.kind == "console" for command, _ in commands(b.text)}
+    assert typed >= NOT_RUN
+
+
+def test_what_could_be_run_is_not_merely_shown() -> None:
+    read_elsewhere = {where for where, _ in set().union(*TESTED_ELSEWHERE.values())}
+    total = lines([document for document in DOCUMENTS if document not in read_elsewhere])
+    assert total.run > 5 * total.shown
+    shown = [b for document in DOCUMENTS for b in blocks(document) if b.kind == "text"]
+    assert not [block for block in shown if re.search(r"^\$ ", block.text, re.MULTILINE)]

@@ -153,6 +153,15 @@ def test_a_worker_may_come_before_its_server(monkeypatch: pytest.MonkeyPatch) ->
                     assert bus.ask("gcd 12 18").text == "gcd for 12 18 is 6"
 
 
+def test_nobody_is_said_to_be_absent_before_there_is_something_to_offer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ABSENCE_NOTICE_S", 0.0)
+    with working("gcd", address=free_address()) as worker:
+        assert worker.hear("").startswith("offering")
+        assert worker.hear("").startswith("no server")
+
+
 def test_an_executor_that_is_killed_is_replaced() -> None:
     with serving() as config:
         address = address_of(config.client_inputs)

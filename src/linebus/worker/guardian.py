@@ -75,7 +75,7 @@ class Guardian:
         self._native_until = 0.0
         self._hint_until = 0.0
         self._was_greeted = False
-        self._tell_absence_at = time.monotonic() + limits.ABSENCE_NOTICE_S
+        self._tell_absence_at = inf
         if config.address:
             self._connect(config.address)
 
@@ -169,6 +169,7 @@ class Guardian:
         if not self._offers:
             self._offers = offers
             self._session.offer(offers, now)
+            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
             self._join_exercise()
             names = ", ".join(offer.name for offer in offers)
             count = self._config.executors
