@@ -225,7 +225,7 @@ class Valued(FakeServer):
             ("linebus.services", ""): '{"services": [{"name": "a"}], "next": "b"}',
             ("linebus.services", "b"): '{"services": [{"name": "b"}], "next": null}',
         }
-        assert ask.values
+        assert ask.values == (ask.service == "double")
         text = said.get((ask.service, ask.lines[0]))
         failed = [] if text else [0]
         replies = m.Replies(ask.service, ask.first, [text or "no"], failed, 7, 1, 0.0, 0.0)

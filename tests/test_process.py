@@ -169,3 +169,9 @@ def test_a_second_signal_ends_a_process_that_ignores_the_first(second: signal.Si
         assert first_line(child) == "SIGTERM\n"
         child.send_signal(second)
         assert child.wait(PATIENCE_S) == -second
+
+
+def test_how_a_process_ended_is_told_with_the_signals_name() -> None:
+    assert process.how_it_ended(-signal.SIGTERM) == "killed by SIGTERM"
+    assert process.how_it_ended(-40) == "killed by signal 40"
+    assert process.how_it_ended(0) == "ended with exit code 0"

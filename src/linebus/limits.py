@@ -144,6 +144,19 @@ NATIVE_SILENCE_S = 1.0
 # client.py, its input at an end, leaves after this long without any result.
 PLAIN_PATIENCE_S = 5.0
 
+# -- commands --------------------------------------------------------------------------------
+# How long a command looks whether something listens, before it says that nobody does.
+LOOK_S = 0.5
+# `linebus doctor` finds out how things are now; it does not wait for a server that is starting.
+DOCTOR_WAIT_S = 1.0
+# Whoever presses Tab waits no longer for the names that a server knows.
+COMPLETION_S = 0.3
+# What `linebus doctor` takes for a problem: clocks that differ by more, fewer descriptors than
+# would do for a server with a few hundred peers, a bound of the server's that is used to this part.
+CLOCKS_APART_S_MAX = 1.0
+DESCRIPTORS_MIN = 1_024
+NEARLY_FULL_PERCENT = 80
+
 assert LINE_BYTES_MAX + NAME_CHARS_MAX < MESSAGE_BYTES_TARGET
 assert MESSAGE_BYTES_TARGET + LINE_BYTES_MAX < MESSAGE_BYTES_MAX
 assert LINE_BYTES_MAX >= TEXT_BYTES_MAX
@@ -158,6 +171,7 @@ assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S
 # JSON writes a control character as six bytes; a page may overshoot by one service.
 assert (
     ADMIN_PAGE_BYTES + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX < TEXT_BYTES_MAX

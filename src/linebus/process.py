@@ -41,6 +41,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def how_it_ended(code: int) -> str:
+    """Return what the exit code of a process tells, as the end of a sentence."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
 def raise_descriptor_limit() -> None:
     """Raise the soft limit of open descriptors to the hard one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

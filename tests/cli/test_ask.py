@@ -10,6 +10,7 @@ import pytest
 
 from linebus.cli import ask
 from linebus.cli.main import main
+from linebus.cli.output import json_line
 from linebus.client.reply import Reply
 from linebus.core.lifecycle import Outcome
 from linebus.wire import messages as m
@@ -60,7 +61,7 @@ def test_words_that_forgot_their_quotes_get_a_hint(
     server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, _, err = asked(server, capsys, "echo", "12", "18")
-    assert err == 'hint: a line is one argument, in quotes: linebus ask "echo 12 18"\n'
+    assert err == 'linebus: hint: a line is one argument, in quotes: linebus ask "echo 12 18"\n'
 
 
 def test_several_lines_are_answered_in_order(
@@ -198,18 +199,52 @@ def test_on_a_terminal_an_outcome_other_than_answered_is_named() -> None:
     assert ask.annotated(Reply(Outcome.ANSWERED, "97 is prime")) == "97 is prime"
     assert ask.annotated(Reply(Outcome.NO_SERVICE, "what?")) == "no_service: what?"
     assert ask.bare(Reply(Outcome.NO_SERVICE, "what?")) == "what?"
+    assert ask.coloured(Reply(Outcome.NO_SERVICE, "what?")) == "\x1b[1;31mno_service:\x1b[0m what?"
+    assert ask.coloured(Reply(Outcome.ANSWERED, "97 is prime")) == "97 is prime"
     assert ask.annotated(Reply(Outcome.FAILED, "a\x1b")) == r"failed: a\x1b"
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"TERM": "xterm"}, ask.coloured),
+        ({"TERM": "xterm", "NO_COLOR": ""}, ask.coloured),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, ask.annotated),
+        ({"TERM": "dumb"}, ask.annotated),
+    ],
+)
 def test_a_terminal_gets_annotated_replies_and_a_pipe_bare_ones(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: object
 ) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     primary, secondary = os.openpty()
     with os.fdopen(secondary, "w") as terminal:
         monkeypatch.setattr("sys.stdout", terminal)
-        assert ask._shape(as_json=False) is ask.annotated
-        assert ask._shape(as_json=True) is ask.json_line
+        assert ask.shape(as_json=False) is expected
+        assert ask.shape(as_json=True) is json_line
     os.close(primary)
     with open(os.devnull, "w", encoding="utf-8") as pipe:  # noqa: PTH123
         monkeypatch.setattr("sys.stdout", pipe)
-        assert ask._shape(as_json=False) is ask.bare
+        assert ask.shape(as_json=False) is ask.bare
+
+
+def test_nobody_is_waited_for_where_that_is_not_wanted(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "echo 1", "--bus", server.address, "--wait", "0"]) == 0
+    assert capsys.readouterr().out == "echo did 1\n"
+    assert main(["ask", "echo 1", "--bus", free_address(), "--wait", "0"]) == 3
+
+
+def test_with_json_a_hint_and_an_error_are_objects_too(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, err = asked(server, capsys, "--json", "echo", "12")
+    assert json.loads(err) == {
+        "event": "notice",
+        "text": 'hint: a line is one argument, in quotes: linebus ask "echo 12"',
+    }
+    code, _, err = asked(server, capsys, "--json", "wait x", "--timeout", "0.1")
+    assert (code, json.loads(err)["error"]) == (4, "deadline")

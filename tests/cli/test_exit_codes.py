@@ -42,6 +42,8 @@ def test_the_help_tells_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
         (errors.NobodyListens, ExitCode.NOBODY_LISTENS),
         (errors.NotLinebus, ExitCode.NOBODY_LISTENS),
         (errors.DeadlineExceeded, ExitCode.DEADLINE),
+        (errors.NoService, ExitCode.OTHERWISE),
+        (errors.Overloaded, ExitCode.OTHERWISE),
     ],
 )
 def test_each_error_has_its_code(error: type[errors.LinebusError], code: ExitCode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import signal
 import sys
@@ -36,49 +37,117 @@ def config() -> ServerConfig:
 
 
 def processes(household: Household) -> list[subprocess.Popen[bytes]]:
-    assert household._server is not None
-    assert household._worker is not None
-    return [household._server._process, household._worker._process]
+    return [each._process for each in household._processes]
+
+
+def logs_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.log"))
 
 
 def test_it_serves_and_leaves_nothing_behind(config: ServerConfig, log_folder: Path) -> None:
     with Household(config, ["gcd"], 1) as household:
-        household.wait_for_server()
+        household.wait_until_up()
+        assert household.is_serving
         address = address_of(config.client_inputs)
         with Client(address, connect_timeout_s=PATIENCE_S) as bus:
             assert bus.ask("gcd 12 18").text == "gcd for 12 18 is 6"
-        household.wait_for_worker()
         both = processes(household)
         assert f"linebus: serving {address}" in household.log_path.read_text()
+        assert household.trouble is None
     assert [child.returncode for child in both] == [0, 0]
-    assert list(log_folder.rglob("*.log")) == []
+    assert logs_in(log_folder) == []
 
 
 def test_after_an_error_the_log_stays(config: ServerConfig, log_folder: Path) -> None:
     with pytest.raises(SetupError), Household(config, ["gcd"], 1):
         raise SetupError("something went wrong")
-    assert len(list(log_folder.rglob("*.log"))) == 1
+    assert len(logs_in(log_folder)) == 1
+
+
+@pytest.mark.parametrize("choice", [KeyboardInterrupt, BrokenPipeError])
+def test_after_what_the_user_chose_it_does_not(
+    config: ServerConfig, log_folder: Path, choice: type[BaseException]
+) -> None:
+    with pytest.raises(choice), Household(config, ["gcd"], 1):
+        raise choice
+    assert logs_in(log_folder) == []
 
 
 def test_they_are_out_of_reach_of_ctrl_c(config: ServerConfig) -> None:
     with Household(config, ["gcd"], 1) as household:
-        household.wait_for_server()
         for child in processes(household):
             assert os.getsid(child.pid) == child.pid != os.getsid(0)
 
 
-def test_a_port_that_is_taken_is_told_in_the_servers_words() -> None:
+def test_a_port_that_is_taken_is_told_in_the_servers_words_on_one_line() -> None:
+    with serving() as config, Household(config, ["gcd"], 1) as household:
+        with pytest.raises(SetupError) as caught:
+            household.wait_until_up()
+        said = str(caught.value)
+        assert said.startswith(f"port {config.client_inputs} (client_inputs) is taken")
+        assert said.endswith(f"; log: {household.log_path}")
+        assert "\n" not in said
+
+
+def test_a_worker_that_cannot_start_is_told_in_its_words(config: ServerConfig) -> None:
     with (
-        serving() as config,
-        Household(config, ["gcd"], 1) as household,
-        pytest.raises(SetupError, match=rf"port {config.client_inputs} \(client_inputs\)"),
+        Household(config, ["gdc"], 1) as household,
+        pytest.raises(SetupError, match=r"^no built-in service is called 'gdc'.*; log: /"),
     ):
-        household.wait_for_server()
+        household.wait_until_up()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_one_that_ends_during_the_start_is_not_waited_for(
+    config: ServerConfig, number: signal.Signals
+) -> None:
+    with Household(config, ["gcd"], 1) as household:
+        server, _ = processes(household)
+        server.send_signal(number)
+        with pytest.raises(SetupError, match=r"the server ended before it was ready \(.*; log: /"):
+            household.wait_until_up()
+
+
+@pytest.mark.parametrize(
+    ("index", "name", "cure"),
+    [
+        (0, "server", "leave and start again with: linebus up"),
+        (1, "worker", "start one with: linebus work gcd --bus tcp://127.0.0.1:"),
+    ],
+)
+def test_one_that_ends_later_is_told_with_the_cure_and_the_log(
+    config: ServerConfig, log_folder: Path, index: int, name: str, cure: str
+) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    with Household(config, ["gcd"], 1) as household:
+        household.wait_until_up()
+        household.watch(told.put)
+        processes(household)[index].kill()
+        said = told.get(timeout=PATIENCE_S)
+        assert said.startswith(f"the {name} under linebus up is gone (killed by SIGKILL); ")
+        assert cure in said
+        assert said.endswith(f"; log: {household.log_path}")
+        assert household.trouble == said
+        assert household.is_serving is (name != "server")
+    assert len(logs_in(log_folder)) == 1
+
+
+def test_one_that_has_ended_before_anyone_watched_is_told_too(config: ServerConfig) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    with Household(config, ["gcd"], 1) as household:
+        household.wait_until_up()
+        _, worker = processes(household)
+        worker.kill()
+        with household._news:
+            assert household._news.wait_for(lambda: household._gone() is not None, PATIENCE_S)
+        household.watch(told.put)
+        assert told.get(timeout=PATIENCE_S).startswith("the worker under linebus up is gone")
+    assert told.empty()
 
 
 def test_both_end_whatever_happens(config: ServerConfig) -> None:
     with pytest.raises(RuntimeError), Household(config, ["gcd"], 1) as household:
-        household.wait_for_server()
+        household.wait_until_up()
         both = processes(household)
         raise RuntimeError
     assert all(child.returncode is not None for child in both)
@@ -89,7 +158,7 @@ def test_one_that_does_not_end_is_killed(
 ) -> None:
     monkeypatch.setattr("linebus.limits.DRAIN_S", 0.05)
     with Household(config, ["gcd"], 1) as household:
-        household.wait_for_server()
+        household.wait_until_up()
         server, _ = processes(household)
         server.send_signal(signal.SIGSTOP)
     assert server.returncode == -signal.SIGKILL
@@ -98,10 +167,10 @@ def test_one_that_does_not_end_is_killed(
 KEEPER = """
     import signal, sys
     from linebus.cli.household import Household
-        with Household(ServerConfig(*map(int, sys.argv[1:])), ["gcd"], 1) as household:
-        household.wait_for_server()
-        household.wait_for_worker()
-        print(household._server._process.pid, household._worker._process.pid, flush=True)
+    from linebus.server.config import ServerConfig
+    with Household(ServerConfig(*map(int, sys.argv[1:])), ["gcd"], 1) as household:
+        household.wait_until_up()
+        print(*(each._process.pid for each in household._processes), flush=True)
         signal.pause()
 """
 
@@ -111,6 +180,7 @@ def test_both_end_when_their_keeper_is_killed(config: ServerConfig) -> None:
     ports = [str(port) for port in config.ports().values()]
     with running(sys.executable, "-c", textwrap.dedent(KEEPER), *ports) as keeper:
         pids = [int(word) for word in first_line(keeper).split()]
+        assert len(pids) == 2
         descriptors = [os.pidfd_open(pid) for pid in pids]
         keeper.send_signal(signal.SIGKILL)
         for descriptor in descriptors:

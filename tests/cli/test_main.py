@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from tests.support import (
     running,
 )
 
-COMMANDS = ["up", "serve", "work", "ask", "client"]
+COMMANDS = ["up", "serve", "work", "ask", "services", "doctor", "client", "completion"]
 
 
 def exited(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str, str]:
@@ -41,7 +43,7 @@ def test_the_help_lists_the_commands_with_examples(capsys: pytest.CaptureFixture
     code, out, _ = exited(capsys, "--help")
     assert code == 0
     for command in COMMANDS:
-        assert f"\n    {command} " in out
+        assert re.search(rf"\n    {command}\s", out)
     assert 'linebus ask "gcd 12 18"' in out
 
 
@@ -59,7 +61,6 @@ def test_the_help_of_each_command_shows_examples(
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["dance"],
         ["--dance"],
         ["ask"],
@@ -73,6 +74,10 @@ def test_the_help_of_each_command_shows_examples(
         ["serve", "a", "b", "c", "d"],
         ["up", "1"],
         ["client", "5555"],
+        ["services", "gcd", "isprime"],
+        ["doctor", "--wait", "soon"],
+        ["completion"],
+        ["completion", "csh"],
     ],
 )
 def test_a_wrong_command_line_exits_with_the_usage(
@@ -82,6 +87,17 @@ def test_a_wrong_command_line_exits_with_the_usage(
     assert (code, out) == (2, "")
     assert err.startswith("usage: linebus")
     assert "error: " in err
+
+
+def test_without_a_command_the_help_is_shown_as_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["linebus"])
+    assert main() == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: linebus")
+    assert 'linebus ask "gcd 12 18"' in err
 
 
 def test_the_module_runs_as_the_command_does() -> None:
@@ -98,6 +114,34 @@ def test_an_error_is_one_sentence_on_stderr(
     monkeypatch.setattr(ask, "_run", fail)
     assert main(["ask", "gcd 12 18"]) == 2
     assert capsys.readouterr() == ("", "linebus: what could not be done; what to do now\n")
+
+
+def test_an_error_stays_on_one_line_whatever_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise UsageError("one\ntwo \x1b[2J \udcff")
+
+    monkeypatch.setattr(ask, "_run", fail)
+    assert main(["ask", "gcd 12 18"]) == 2
+    assert capsys.readouterr().err == "linebus: one\\ntwo \\x1b[2J \\udcff\n"
+    assert main(["ask", "--json", "gcd 12 18"]) == 2
+    said = json.loads(capsys.readouterr().err)
+    assert said == {"error": "usage", "text": "one\ntwo \x1b[2J \udcff"}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_error_of_the_system_is_one_line_too(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(ask, "_run", fail)
+    assert main(["ask", *options, "gcd 12 18"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "Too many open files" in line
+    assert (json.loads(line)["error"] == "os") if options else line.startswith("linebus: ")
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141)])
@@ -158,10 +202,24 @@ def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
             assert child.stderr.read() == ""
 
 
-def test_the_help_of_a_command_imports_no_zeromq() -> None:
+def test_a_command_line_imports_nothing_that_only_some_commands_need() -> None:
+    heavy = ["flint", "prompt_toolkit", "rich", "argcomplete", "platformdirs"]
     program = (
-        "import sys; from linebus.cli import options, exit_codes, output, serve, work, up;"
-        "print('flint' in sys.modules, 'prompt_toolkit' in sys.modules)"
+        "import sys; from linebus.cli import main; main._parser();"
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
     with running(sys.executable, "-c", program, env=dict(os.environ)) as child:
-        assert first_line(child) == "False False\n"
+        assert first_line(child) == "[]\n"
+
+
+def test_a_reply_in_a_pipe_needs_no_more_than_that() -> None:
+    address = free_address()
+    heavy = ["flint", "prompt_toolkit", "rich", "argcomplete", "platformdirs"]
+    program = (
+        "import sys; from linebus.cli.main import main;"
+        f"main(['ask', '--bus', '{address}', '--wait', '{PATIENCE_S}', 'echo 1']);"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    with FakeServer(address), running(sys.executable, "-c", program) as child:
+        assert first_line(child) == "echo did 1\n"
+        assert first_line(child) == "[]\n"

@@ -116,3 +116,22 @@ def test_a_duration_is_a_number_of_seconds(text: str, value: float) -> None:
 def test_any_other_duration_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="not a number of seconds"):
         options.seconds(text)
+
+
+def test_the_wait_for_a_server_is_the_clients_unless_told(parser: argparse.ArgumentParser) -> None:
+    options.add_wait(parser)
+    assert parser.parse_args([]).wait == limits.CONNECT_S
+    assert parser.parse_args(["--wait", "0"]).wait == 0
+    assert "default: 5)" in parser.format_help()
+
+
+def test_json_is_a_wish(parser: argparse.ArgumentParser) -> None:
+    options.add_json(parser)
+    assert parser.parse_args(["--json"]).json
+    assert not parser.parse_args([]).json
+
+
+def test_an_argument_knows_how_it_is_completed(parser: argparse.ArgumentParser) -> None:
+    action = parser.add_argument("word")
+    options.complete_with(action, lambda **_: ["one"])
+    assert getattr(action, "completer")() == ["one"]  # noqa: B009  argparse knows of none

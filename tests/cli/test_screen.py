@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import pytest
 
 
-def fed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> Screen:
+def fed(monkeypatch: pytest.MonkeyPatch, data: bytes, *, as_json: bool = False) -> Screen:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
     for name in ("stdout", "stderr"):
         stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
         monkeypatch.setattr(sys, name, stream)
-    return Screen()
+    return Screen(as_json=as_json)
 
 
 def written(name: str) -> str:
@@ -54,3 +54,25 @@ def test_warnings_and_the_last_word_have_their_places(monkeypatch: pytest.Monkey
     screen.end("Terminating client")
     assert written("stderr") == "linebus client: nobody there\\x07\n"
     assert written("stdout") == "Terminating client\n"
+
+
+def test_as_json_each_text_is_an_object_and_only_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = fed(monkeypatch, b"", as_json=True)
+    screen.show(["97 is prime", "one\ntwo\x9b"])
+    screen.warn("nobody there")
+    screen.end("Terminating client")
+    assert written("stdout").splitlines() == [
+        '{"text":"97 is prime"}',
+        r'{"text":"one\ntwo\u009b"}',
+    ]
+    assert written("stderr") == '{"event":"notice","text":"nobody there"}\n'
+
+
+def test_what_is_typed_is_cleared_only_where_the_terminal_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = fed(monkeypatch, b"")
+    monkeypatch.setenv("TERM", "xterm")
+    assert screen._cleared().endswith("\x1b[J")
+    monkeypatch.setenv("TERM", "dumb")
+    assert screen._cleared() == "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,3 +102,25 @@ def test_with_a_parent_it_ends_with_it(
     assert parents == [41]
     assert main(["serve"]) == 0
     assert parents == [41]
+
+
+def test_with_json_the_news_are_an_object(
+    configs: list[ServerConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "4", "3", "2", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "event": "serving",
+        "address": "tcp://127.0.0.1:4",
+        "ports": {
+            "client_inputs": 4,
+            "client_outputs": 3,
+            "worker_inputs": 2,
+            "worker_outputs": 1,
+        },
+    }
+
+
+def test_with_json_an_error_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "1", "2", "3", "3", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, json.loads(err)["error"]) == ("", "usage")

@@ -1,22 +1,21 @@
-"""`linebus up`: answers what is piped in, or talks at a prompt."""
+"""`linebus up`: answers what is piped in; tests/cli/test_prompt.py has what is typed."""
 
 from __future__ import annotations
 
-import builtins
-import os
+import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from linebus.cli import up
 from linebus.cli.household import Household
-from linebus.client.client import Client
+from linebus.cli.main import main
+from linebus.errors import NobodyListens
 from linebus.server.config import ServerConfig
-from tests.support import FakeServer, free_address, free_ports, linebus, serving
+from tests.support import free_ports, linebus, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -26,8 +25,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
-def piped(ports: list[int], lines: str) -> subprocess.CompletedProcess[str]:
-    command = linebus("up", *map(str, ports), "--procs", "1")
+def piped(ports: list[int], lines: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = linebus("up", *map(str, ports), "--procs", "1", *options)
     return subprocess.run(
         command, input=lines, capture_output=True, text=True, check=False, timeout=60
     )
@@ -51,94 +50,94 @@ def test_a_port_that_is_taken_is_told_and_nothing_runs() -> None:
     with serving() as config:
         done = piped(list(config.ports().values()), "gcd 12 18\n")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"linebus: port {config.client_inputs} (client_inputs) is taken")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"linebus: port {config.client_inputs} (client_inputs) is taken")
+    assert "; log: /" in line
 
 
-def test_the_banner_tells_what_one_needs_to_know() -> None:
-    config = ServerConfig(5, 6, 7, 8)
-    household = Household(config, ["gcd"], 2)
-    banner = up._banner(household, "tcp://127.0.0.1:5", ["gcd", "isprime"], 2)
-    for said in (
+def test_with_json_the_first_line_tells_what_runs_and_a_reply_follows_for_each_line() -> None:
+    ports = free_ports()
+    done = piped(ports, "gcd 12 18\ngcd 12\n", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, third = map(json.loads, done.stdout.splitlines())
+    assert first["event"] == "up"
+    assert first["address"] == f"tcp://127.0.0.1:{ports[0]}"
+    assert list(first["ports"].values()) == ports
+    assert first["services"] == ["gcd", "isprime"]
+    assert first["executors"] == 1
+    assert first["log"].endswith(".log")
+    assert (second["outcome"], third["outcome"]) == ("answered", "failed")
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "linebus").write_text("in the way")
+    done = piped(free_ports(), "gcd 12 18\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"linebus: cannot write the log {tmp_path}/linebus/log/up-")
+    assert "XDG_STATE_HOME" in line
+
+
+@pytest.mark.parametrize(("executors", "said"), [(1, "(1 executor)"), (2, "(2 executors)")])
+def test_the_banner_tells_what_one_needs_to_know(executors: int, said: str) -> None:
+    household = Household(ServerConfig(5, 6, 7, 8), ["gcd"], executors)
+    banner = up._banner(household, ["gcd", "isprime"], executors)
+    for words in (
         "tcp://127.0.0.1:5",
         "client.py 5 6",
         "primer.py 7 8",
         "gcd, isprime",
-        "2 executors",
+        said,
         str(household.log_path),
-        "try        gcd 12 18",
+        "try        gcd 12 18, or help",
         "Ctrl-D or Ctrl-C leaves.",
     ):
-        assert said in banner
+        assert words in banner
 
 
-def typed(*lines: str | BaseException) -> Callable[[str], str]:
-    """Stands in for input(): the lines one after the other, then the end of the input."""
-    left = list(lines)
-
-    def read(prompt: str) -> str:
-        assert prompt == "> "
-        line = left.pop(0) if left else EOFError()
-        if isinstance(line, BaseException):
-            raise line
-        return line
-
-    return read
+def test_the_help_says_where_the_log_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["up", "--help"])
+    assert "~/.local/state/linebus/log" in capsys.readouterr().out
 
 
-def converse(monkeypatch: pytest.MonkeyPatch, *lines: str | BaseException) -> int:
-    monkeypatch.setattr(up, "_prompt", lambda _names: typed(*lines))
-    address = free_address()
-    with FakeServer(address), Client(address) as bus:
-        return up._converse(bus, ["echo"])
+class Gone:
+    """Stands in for a household whose server may be gone, and for its client."""
+
+    def __init__(self, error: Exception, *, is_serving: bool) -> None:
+        self.error = error
+        self.is_serving = is_serving
+        self.address = "tcp://127.0.0.1:1"
+        self.log_path = "/the/log"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait_until_up(self) -> None:
+        pass
+
+    def watch(self, _: object) -> None:
+        pass
+
+    def map_descriptor(self, _: int) -> object:
+        raise self.error
 
 
-@pytest.mark.parametrize("word", ["quit", " exit "])
-def test_the_usual_words_leave(
-    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert converse(monkeypatch, "echo 1", word, "echo 2") == 0
-    assert capsys.readouterr().out == "echo did 1\n"
-
-
-def test_what_is_typed_is_answered_until_the_end_of_the_input(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert converse(monkeypatch, "echo 1", "", "  ", "%", "echo 2") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert (lines[0], lines[2]) == ("echo did 1", "echo did 2")
-    assert lines[1].startswith("no_service: ")
-
-
-def test_ctrl_c_at_the_prompt_leaves(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert converse(monkeypatch, "echo 1", KeyboardInterrupt(), "echo 2") == 0
-    assert capsys.readouterr().out == "echo did 1\n"
-
-
-def test_a_terminal_that_can_do_nothing_gets_a_simple_prompt(
+@pytest.mark.parametrize("is_serving", [True, False])
+def test_where_the_server_was_lost_the_reason_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    is_serving: bool,
 ) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    assert up._prompt(["gcd"]) is builtins.input
-
-
-def test_a_terminal_gets_history_and_completion(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prompt_toolkit import PromptSession  # noqa: PLC0415  as in the command
-    from prompt_toolkit.application import create_app_session  # noqa: PLC0415
-    from prompt_toolkit.completion import WordCompleter  # noqa: PLC0415
-    from prompt_toolkit.input import create_pipe_input  # noqa: PLC0415
-    from prompt_toolkit.output import DummyOutput  # noqa: PLC0415
-
-    monkeypatch.setenv("TERM", "xterm")
-    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
-        read = up._prompt(["gcd", "isprime"])
-        session = getattr(read, "__self__", None)
-        assert isinstance(session, PromptSession)
-        assert isinstance(session.completer, WordCompleter)
-        assert session.completer.words == ["gcd", "isprime"]
-        keys.send_text("gcd 12 18\r")
-        assert read("> ") == "gcd 12 18"
-        keys.send_text("\x1b[A\r")  # the line before
-        assert read("> ") == "gcd 12 18"
-    assert os.environ["TERM"] == "xterm"
+    gone = Gone(NobodyListens("nobody listens there"), is_serving=is_serving)
+    monkeypatch.setattr("linebus.cli.household.Household", lambda *_: gone)
+    monkeypatch.setattr("linebus.client.client.Client", lambda *_, **__: gone)
+    monkeypatch.setattr("sys.stdin", (tmp_path / "none").open("w+"))
+    assert main(["up"]) == 3
+    said = "linebus: nobody listens there; log: /the/log\n" if is_serving else ""
+    assert capsys.readouterr().err == said

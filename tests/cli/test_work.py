@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
 from linebus import process
+from linebus.cli import work
 from linebus.cli.main import main
 from linebus.worker import guardian
 from linebus.worker.guardian import WorkerConfig
+from linebus.worker.news import InSession
 from tests.support import free_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from linebus.worker.news import News
 
 
 @pytest.fixture
@@ -22,9 +28,9 @@ def configs(monkeypatch: pytest.MonkeyPatch) -> list[WorkerConfig]:
     """What workers were started with; none runs."""
     started: list[WorkerConfig] = []
 
-    def stand_in(config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+    def stand_in(config: WorkerConfig, on_news: Callable[[News], None]) -> None:
         started.append(config)
-        on_news("so it goes")
+        on_news(InSession("tcp://there:1"))
 
     monkeypatch.setattr(guardian, "work", stand_in)
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
@@ -37,7 +43,7 @@ def test_services_are_offered_to_the_usual_server(
 ) -> None:
     assert main(["work", "gcd", "shop:price", "--procs", "3"]) == 0
     assert configs == [WorkerConfig(("gcd", "shop:price"), 3, "tcp://127.0.0.1:5555")]
-    assert capsys.readouterr().out == "linebus: so it goes\n"
+    assert capsys.readouterr().out == "linebus: in session with tcp://there:1\n"
 
 
 def test_there_is_an_executor_for_each_core(
@@ -83,3 +89,34 @@ def test_a_service_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str])
 def test_an_address_that_makes_no_sense_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["work", "gcd", "--bus", "nonsense"]) == 2
     assert "one looks like tcp://127.0.0.1:5555" in capsys.readouterr().err
+
+
+def test_with_json_the_news_are_objects(
+    configs: list[WorkerConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["work", "gcd", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"event": "in_session", "address": "tcp://there:1"}
+
+
+def test_with_json_the_log_is_objects_too() -> None:
+    record = logging.LogRecord(
+        "linebus.worker", logging.WARNING, "", 0, "an executor %s", ("killed\n",), None
+    )
+    assert json.loads(work._JsonFormatter().format(record)) == {
+        "event": "log",
+        "level": "warning",
+        "text": "an executor killed\n",
+    }
+
+
+def test_a_module_without_its_object_is_told_with_the_objects_in_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("shop.py").write_text("@linebus.service\ndef price(): ...\n")
+    assert main(["work", "shop", "--procs", "1", "--bus", free_address()]) == 2
+    assert capsys.readouterr().err == (
+        "linebus: no built-in service is called 'shop', but there is shop.py; "
+        "say which object: shop:price\n"
+    )

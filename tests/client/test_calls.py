@@ -1,8 +1,9 @@
 import pytest
 
 from linebus import errors
-from linebus.client.calls import line_of, value_of
+from linebus.client.calls import line_of, told, value_of
 from linebus.client.reply import Reply
+from linebus.core.admin import ServicesPage
 from linebus.core.lifecycle import Outcome
 
 
@@ -50,3 +51,15 @@ def test_any_other_outcome_is_raised(outcome: Outcome, raised: type[errors.NotAn
 def test_a_sentence_is_no_value() -> None:
     with pytest.raises(errors.ProtocolError, match=r"'isprime' gives no value.*use ask"):
         value_of("isprime", Reply(Outcome.ANSWERED, "97 is prime"))
+
+
+def test_what_the_server_tells_is_of_the_kind_that_is_wanted() -> None:
+    page = Reply(Outcome.ANSWERED, '{"services": [], "next": "b"}')
+    assert told(page, ServicesPage) == ServicesPage([], "b")
+    for text in ("no JSON", '{"version": 3}'):
+        with pytest.raises(errors.VersionMismatch, match="install the same version"):
+            told(Reply(Outcome.ANSWERED, text), ServicesPage)
+    with pytest.raises(errors.VersionMismatch):
+        told(Reply(Outcome.NO_SERVICE, "unknown service 'linebus.services'"), ServicesPage)
+    with pytest.raises(errors.Overloaded):
+        told(Reply(Outcome.OVERLOADED, "ask later"), ServicesPage)

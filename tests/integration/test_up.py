@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import sys
@@ -13,6 +15,7 @@ import pexpect
 import pytest
 
 from tests.integration.native_processes import (
+    MODULE,
     Home,
     wait_until,
     wait_until_gone,
@@ -34,11 +37,11 @@ def home(tmp_path: Path) -> Iterator[Home]:
 class Terminal:
     """A person's terminal with `linebus up` in it."""
 
-    def __init__(self, home: Home, *options: str, term: str = "xterm") -> None:
+    def __init__(self, home: Home, *options: str, term: str = "xterm", no_color: str = "") -> None:
         """Start it."""
         self.is_dumb = term == "dumb"
         words = ["-m", "linebus", "up", *map(str, home.ports), *options]
-        env = {**home.env, "TERM": term}
+        env = {**home.env, "TERM": term, "NO_COLOR": no_color}
         # pexpect ships no types.
         self.spawn: Any = pexpect.spawn(
             sys.executable,
@@ -81,8 +84,8 @@ StartTerminal = Callable[..., Terminal]
 def terminal(home: Home) -> Iterator[StartTerminal]:
     terminals = []
 
-    def start(*options: str, term: str = "xterm") -> Terminal:
-        terminals.append(Terminal(home, *options, term=term))
+    def start(*options: str, **variables: str) -> Terminal:
+        terminals.append(Terminal(home, *options, **variables))
         return terminals[-1]
 
     yield start
@@ -241,7 +244,9 @@ def test_a_terminal_without_control_sequences_is_served_too(
     up = terminal(term="dumb")
     up.wait_for_prompt()
     assert "gcd for 12 18 is 6" in up.type("gcd 12 18")
+    assert "failed: expected" in up.type("gcd 12")
     assert "\x1b" not in up.type("isprime 97")
+    assert "\x1b" not in up.type("help")
     up.spawn.sendeof()
     assert up.wait() == 0
     assert home.inhabitants() == []
@@ -254,6 +259,101 @@ def test_ctrl_c_at_the_prompt_leaves(home: Home, terminal: StartTerminal, term: 
     up.spawn.sendintr()
     assert up.wait() == 0
     assert home.inhabitants() == []
+
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|38;5|48;5|9[0-7])(?:;\d+)*m")
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_an_outcome_other_than_answered_is_coloured_unless_nobody_wants_that(
+    terminal: StartTerminal, no_color: str
+) -> None:
+    up = terminal(no_color=no_color)
+    shown = up.wait_for_prompt() + up.type("gcd 12 18")
+    assert not COLOUR.search(shown)
+    shown = up.type("gcd 12")
+    assert ("\x1b[1;31mfailed:\x1b[0m expected 2" in shown) is not bool(no_color)
+    assert bool(COLOUR.search(shown)) is not bool(no_color)
+    assert no_color == "" or "failed: expected 2" in shown
+
+
+def test_help_tells_the_services_of_others_too(home: Home, terminal: StartTerminal) -> None:
+    up = terminal()
+    up.wait_for_prompt()
+    assert re.search(r"gcd +gcd A B +a: int, b: int -> int", up.type("help"))
+    home.write_module(MODULE)
+    home.work("mine:whoami", procs=1)
+    assert re.search(r"whoami +whoami", up.type("help"))
+
+
+def test_tab_completes_a_name_and_the_blank_behind_it(terminal: StartTerminal) -> None:
+    up = terminal()
+    up.wait_for_prompt()
+    up.spawn.send("gc\t")
+    up.spawn.expect(r"d(?: |\x1b\[C)")  # a blank, or the cursor moved by one
+    assert "gcd for 12 18 is 6" in up.type("12 18")
+
+
+def process(home: Home, command: str) -> int:
+    """The pid of the server or the worker under `linebus up`."""
+    [pid] = [
+        pid
+        for pid in home.inhabitants()
+        if f"\0linebus\0{command}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return pid
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_worker_that_dies_while_the_prompt_is_open_is_told_at_once(
+    home: Home, terminal: StartTerminal, term: str
+) -> None:
+    up = terminal(term=term)
+    up.wait_for_prompt()
+    os.kill(process(home, "work"), signal.SIGKILL)
+    up.spawn.expect(
+        r"linebus: the worker under linebus up is gone \(killed by SIGKILL\); (.*); log"
+    )
+    assert f"linebus work gcd isprime --bus {home.address}" in up.spawn.match[1]
+    if term != "dumb":
+        up.wait_for_prompt()
+    home.work("gcd")
+    up.spawn.sendline("gcd 12 18")
+    up.spawn.expect_exact("gcd for 12 18 is 6")
+
+
+def test_a_server_that_dies_while_the_prompt_is_open_is_told_at_once(
+    home: Home, terminal: StartTerminal
+) -> None:
+    up = terminal(term="dumb")
+    up.wait_for_prompt()
+    os.kill(process(home, "serve"), signal.SIGKILL)
+    up.spawn.expect(
+        r"linebus: the server under linebus up is gone \(.*start again with: linebus up"
+    )
+    up.spawn.sendline("gcd 12 18")
+    assert up.wait() == 3
+    assert "the server under linebus up is gone" in up.spawn.before
+    assert home.inhabitants() == []
+
+
+def test_a_server_that_dies_while_lines_are_piped_in_is_one_line_with_the_log(home: Home) -> None:
+    up = home.start("up", *home.ports)
+    up.write("gcd 12 18\n")
+    up.wait_for_lines(1)
+    os.kill(process(home, "serve"), signal.SIGKILL)
+    up.wait_for("is gone")
+    assert up.wait() == 3
+    [line] = up.err
+    log = line.rpartition("; log: ")[2]
+    assert "linebus: serving" in Path(log).read_text()
+
+
+def test_with_json_a_terminal_gets_objects_too(home: Home, terminal: StartTerminal) -> None:
+    up = terminal("--json", term="dumb")
+    assert json.loads(up.wait_for_prompt())["address"] == home.address
+    shown = up.type("gcd 12 18").splitlines()
+    assert json.loads(shown[1])["text"] == "gcd for 12 18 is 6"
 
 
 def test_ctrl_c_during_the_start_leaves_nothing_behind(home: Home, terminal: StartTerminal) -> None:

@@ -157,3 +157,44 @@ def test_an_exception_at_import_is_told_and_chained(
     assert f"importing {name} raised " in str(caught.value)
     assert said in str(caught.value)
     assert caught.value.__cause__ is not None
+
+
+DECLARED = """
+raise SystemExit("nobody imports this")
+import linebus
+from linebus.services import declare
+
+@linebus.service(usage="price FRUIT")
+def price(fruit): ...
+
+@declare.service
+async def stock(fruit): ...
+
+@service
+def bare(fruit): ...
+
+@cache
+def no_service(): ...
+"""
+
+
+@pytest.mark.parametrize("reference", ["shop", "shop.py"])
+def test_a_module_without_an_object_is_told_with_the_services_in_it(
+    here: Path, reference: str
+) -> None:
+    (here / "shop.py").write_text(DECLARED)
+    said = complaint(reference)
+    assert said.endswith("say which object: shop:price, shop:stock, shop:bare")
+    assert "but there is shop.py;" in said
+
+
+@pytest.mark.parametrize("source", ["x = 1\n", "def broken(:\n", "\0", "\udcff"])
+def test_a_module_in_which_no_service_is_found_gets_the_form(here: Path, source: str) -> None:
+    (here / "shop.py").write_bytes(source.encode(errors="surrogateescape"))
+    assert complaint("shop").endswith("say which object: shop:OBJECT")
+
+
+def test_a_module_in_a_package_is_told_as_it_is_imported(here: Path) -> None:
+    (here / "fruit").mkdir()
+    (here / "fruit" / "shop.py").write_text(DECLARED)
+    assert "fruit.shop:price" in complaint("fruit/shop.py")

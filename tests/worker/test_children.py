@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import select
 import signal
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linebus import limits
-from linebus.worker import children, pipes
+from linebus.worker import pipes
 from linebus.worker.children import Child
 from tests.support import PATIENCE_S
 
@@ -158,18 +156,3 @@ def test_burying_ends_a_child_that_hangs_and_gives_everything_back(
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
-
-
-def test_the_key_is_random_and_nowhere_to_be_seen(start: Callable[..., Child]) -> None:
-    child, other = start(), start()
-    assert child.key_hash != other.key_hash
-    assert len(child.key_hash) == hashlib.sha256().digest_size == limits.KEY_BYTES
-    with open(f"/proc/{child.process.pid}/cmdline", "rb") as file:  # noqa: PTH123
-        words = file.read().split(b"\0")
-    assert len([word for word in words if word.isdigit()]) == 3  # a pid and two descriptors
-
-
-def test_a_signal_without_a_name_has_its_number() -> None:
-    assert children._how(-signal.SIGTERM) == "killed by SIGTERM"
-    assert children._how(-40) == "killed by signal 40"
-    assert children._how(0) == "ended with exit code 0"

@@ -20,6 +20,7 @@ from linebus.wire import messages as m
 from linebus.wire import native
 from linebus.worker import guardian as module
 from linebus.worker.guardian import Guardian, WorkerConfig, work
+from linebus.worker.news import News, Offering
 from tests.support import (
     PATIENCE_MS,
     PATIENCE_S,
@@ -64,7 +65,7 @@ class Working:
 
     def __init__(self, config: WorkerConfig) -> None:
         self.signals = StandInSignals()
-        self._news: queue.Queue[str] = queue.Queue()
+        self._news: queue.Queue[News] = queue.Queue()
         self.error: BaseException | None = None
         with mock.patch.object(process, "StopSignals", return_value=self.signals):
             self.guardian = Guardian(config, self._news.put)
@@ -79,7 +80,7 @@ class Working:
     def hear(self, start: str) -> str:
         """Wait for news that begin so; others are passed over."""
         while True:
-            news = self._news.get(timeout=PATIENCE_S)
+            news = str(self._news.get(timeout=PATIENCE_S))
             if news.startswith(start):
                 return news
 
@@ -207,17 +208,18 @@ def test_what_cannot_be_loaded_is_told(
 
 @contextmanager
 def refusing(*frames: bytes) -> Iterator[str]:
-    """A server that answers the first hello with these frames."""
+    """A server that answers a guardian's hello with these frames; an executor's may come first."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     router = context.socket(zmq.ROUTER)
     address = free_address()
     router.bind(address)
 
     def answer() -> None:
-        assert router.poll(PATIENCE_MS)
-        route, _, body = router.recv_multipart()
-        hello = native.decode_hello(body)
-        assert isinstance(hello, m.WorkerHello)
+        hello: m.Hello | None = None
+        while not isinstance(hello, m.WorkerHello):
+            assert router.poll(PATIENCE_MS)
+            route, _, body = router.recv_multipart()
+            hello = native.decode_hello(body)
         assert [offer.name for offer in hello.services] == ["gcd"]
         assert len(hello.executors) == 1
         router.send_multipart([route, *frames])
@@ -246,18 +248,18 @@ def test_work_runs_a_guardian_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> 
     configs: list[WorkerConfig] = []
 
     class StandIn:
-        def __init__(self, config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+        def __init__(self, config: WorkerConfig, on_news: Callable[[News], None]) -> None:
             configs.append(config)
-            on_news("made")
+            on_news(Offering(["gcd"], 1))
 
         def run(self) -> None:
             configs.append(configs[0])
 
     monkeypatch.setattr(module, "Guardian", StandIn)
-    news: list[str] = []
+    news: list[News] = []
     config = WorkerConfig(("gcd",), 1)
     work(config, news.append)
-    assert (configs, news) == ([config, config], ["made"])
+    assert (configs, news) == ([config, config], [Offering(["gcd"], 1)])
 
 
 # ---- the exercise ----------------------------------------------------------------------------

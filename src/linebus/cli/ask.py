@@ -6,11 +6,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from linebus.cli import options as shared
+from linebus.cli.completion import complete_offered
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import visible
+from linebus.cli.output import is_coloured, json_line, painted, tell, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from linebus.client.client import Client
     from linebus.client.reply import Reply
 
-_CONNECT_S = 2.0
 _EPILOG = """\
 examples:
   linebus ask "gcd 12 18"                   gcd for 12 18 is 6
   linebus ask "isprime 97" "gcd 12 18"      several lines, replies in order
   linebus ask - < lines.txt > replies.txt   a stream of lines of any length
   linebus ask --json "isprime 97"           one JSON object a line: outcome, text, worker, …
+  linebus ask --wait 0 "isprime 97"         fails at once where nobody listens
 
 The exit code is 0 if all lines were answered, 1 if some request ended otherwise.
 """
@@ -34,18 +33,13 @@ The exit code is 0 if all lines were answered, 1 if some request ended otherwise
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = shared.add_command(commands, "ask", "ask lines and print the replies", _EPILOG)
-    parser.add_argument(
+    lines = parser.add_argument(
         "lines", nargs="+", metavar="LINE", help="a line such as 'gcd 12 18', or - for stdin"
     )
+    shared.complete_with(lines, complete_offered)
     shared.add_bus(parser)
-    parser.add_argument("--json", action="store_true", help="print replies as JSON Lines")
-    parser.add_argument(
-        "--wait",
-        type=shared.seconds,
-        default=_CONNECT_S,
-        metavar="SECONDS",
-        help="how long to wait for a server (default: %(default)s)",
-    )
+    shared.add_json(parser)
+    shared.add_wait(parser)
     parser.add_argument(
         "--timeout", type=shared.seconds, metavar="SECONDS", help="how long to wait for each reply"
     )
@@ -53,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    from linebus.client.client import Client
+    from linebus.cli.bus import open_bus
 
     if "-" in options.lines and sys.stdin is None:
         parser.error("- reads standard input, which is closed")
@@ -62,9 +56,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     if len(options.lines) > 1 and not any(" " in line.strip() for line in options.lines):
         joined = " ".join(options.lines)
-        print(f'hint: a line is one argument, in quotes: linebus ask "{joined}"', file=sys.stderr)
-    with Client(options.bus, connect_timeout_s=options.wait) as bus:
-        return print_replies(_replies(bus, options), _shape(as_json=options.json))
+        hint = f'a line is one argument, in quotes: linebus ask "{joined}"'
+        tell(f"hint: {hint}", as_json=options.json)
+    with open_bus(options) as bus:
+        return print_replies(_replies(bus, options), shape(as_json=options.json))
 
 
 def _replies(bus: Client, options: argparse.Namespace) -> Iterator[Iterable[Reply]]:
@@ -89,15 +84,13 @@ def print_replies(some: Iterable[Iterable[Reply]], shape: Callable[[Reply], str]
     return code
 
 
-def _shape(*, as_json: bool) -> Callable[[Reply], str]:
+def shape(*, as_json: bool) -> Callable[[Reply], str]:
+    """Return how replies are to be shown: to a program, in a pipe, to a person."""
     if as_json:
         return json_line
-    return annotated if sys.stdout.isatty() else bare
-
-
-def json_line(reply: Reply) -> str:
-    """Return a reply as one JSON object."""
-    return msgspec.json.encode(reply).decode("utf-8")
+    if not sys.stdout.isatty():
+        return bare
+    return coloured if is_coloured(sys.stdout) else annotated
 
 
 def bare(reply: Reply) -> str:
@@ -109,3 +102,9 @@ def annotated(reply: Reply) -> str:
     """Return a reply for a person: an outcome other than answered is named."""
     text = visible(reply.text)
     return text if reply.is_answered else f"{reply.outcome}: {text}"
+
+
+def coloured(reply: Reply) -> str:
+    """Return a reply for a person whose terminal has colours."""
+    text = visible(reply.text)
+    return text if reply.is_answered else f"{painted(f'{reply.outcome}:', 'bold red')} {text}"

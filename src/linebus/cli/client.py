@@ -28,6 +28,7 @@ examples:
   linebus client 5555 5556
   echo "isprime 97" | linebus client 5555 5556
   linebus client 5555 5556 --host 192.0.2.7
+  linebus client 5555 5556 --json           each result as {"text": …}
 
 Ctrl-C or Ctrl-D leaves. Lines piped in are answered before it leaves. Results are everyone's:
 for one reply to one request use `linebus ask`.
@@ -45,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "client_outputs", type=shared.port, metavar="CLIENT_OUTPUTS", help="has results"
     )
     parser.add_argument("--host", default=limits.HOST, help="the server's (default: %(default)s)")
+    shared.add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """Pass lines on until Ctrl-C or the end of input; return the exit code."""
     from linebus.cli.screen import Screen
 
-    screen = Screen()
+    screen = Screen(as_json=options.json)
     try:
         _converse(options, screen)
     except KeyboardInterrupt:

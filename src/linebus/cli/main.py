@@ -7,9 +7,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from linebus.cli import ask, client, serve, up, work
+from linebus.cli import ask, client, completion, doctor, serve, services, up, work
 from linebus.cli.exit_codes import ExitCode
-from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotLinebus
+from linebus.cli.output import tell_error
+from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotAnswered, NotLinebus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ examples:
   linebus up                      everything on this machine, and a prompt
   linebus ask "gcd 12 18"         one line in, one reply out
   linebus ask - < lines.txt       many lines in, replies in order
+  linebus services                who offers what
+  linebus doctor                  what is wrong, and what to do
   linebus COMMAND --help          more about a command
 
 exit codes: 0 all answered, 1 some request ended otherwise, 2 wrong usage, 3 nobody listens there,
@@ -35,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (up, serve, work, ask, client):
+    for command in (up, serve, work, ask, services, doctor, client, completion):
         command.add_parser(commands)
     return parser
 
@@ -48,7 +51,12 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        _parser().print_help(sys.stderr)
+        return ExitCode.USAGE
+    options = _parser().parse_args(words)
+    as_json = getattr(options, "json", False)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -56,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return ExitCode.CLOSED_PIPE
     except OSError as error:
-        print(f"linebus: {error}", file=sys.stderr)
+        tell_error("os", str(error), as_json=as_json)
         return ExitCode.USAGE
     except LinebusError as error:
-        print(f"linebus: {error}", file=sys.stderr)
+        tell_error(error.code, str(error), as_json=as_json)
         return _exit_code(error)
 
 
@@ -69,6 +77,8 @@ def _exit_code(error: LinebusError) -> ExitCode:
             return ExitCode.NOBODY_LISTENS
         case DeadlineExceeded():
             return ExitCode.DEADLINE
+        case NotAnswered():
+            return ExitCode.OTHERWISE
         case _:
             return ExitCode.USAGE
 
@@ -80,6 +90,8 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A text that the terminal's encoding cannot show is escaped, it does not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text files
+    if completion.is_asked_for():
+        completion.complete(_parser())
     try:
         code = main()
     except SystemExit as exit_:  # argparse: a wrong option, or --help

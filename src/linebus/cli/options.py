@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from linebus import limits, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 PORT_MAX = 65_535
 _DEFAULT_PORTS = (
@@ -60,6 +64,24 @@ def add_bus(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wait(parser: argparse.ArgumentParser, default: float = limits.CONNECT_S) -> None:
+    """Take how long to wait for a server."""
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=default,
+        metavar="SECONDS",
+        help="how long to wait for a server to listen; 0: not at all (default: %(default)g)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Take the wish for output that programs read."""
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON Lines: one object a line, errors too"
+    )
+
+
 def add_procs(parser: argparse.ArgumentParser) -> None:
     """Take the number of executors."""
     parser.add_argument(
@@ -76,6 +98,11 @@ def add_parent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parent", type=int, metavar="PID", help="end when PID, which started this process, ends"
     )
+
+
+def complete_with(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
+    """Have a shell's Tab complete the values of an argument, as argcomplete looks for it."""
+    action.completer = completer  # type: ignore[attr-defined]
 
 
 def port(text: str) -> int:

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import visible
+from linebus.cli.output import has_escapes, json_line, notice, visible
 
 try:
     import readline
@@ -29,8 +29,9 @@ _CLEAR_BELOW = "\x1b[J"
 class Screen:
     """Standard input and output, shared by the thread that reads and the one that has results."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         """Find out whether this is a terminal; what cannot be decoded is kept as escapes."""
+        self._as_json = as_json
         self.is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -56,15 +57,20 @@ class Screen:
 
     def show(self, texts: list[str]) -> None:
         """Print texts, and below them again the prompt and what is typed so far."""
-        lines = [visible(line) for text in texts for line in text.rstrip("\n").split("\n")]
+        if self._as_json:
+            lines = [json_line({"text": text}) for text in texts]
+        else:
+            lines = [visible(line) for text in texts for line in text.rstrip("\n").split("\n")]
         self._write(sys.stdout, "".join(f"{line}\n" for line in lines))
 
     def warn(self, text: str) -> None:
         """Say on stderr what is wrong."""
-        self._write(sys.stderr, f"linebus client: {visible(text)}\n")
+        said = notice(text, as_json=self._as_json, program="linebus client")
+        self._write(sys.stderr, f"{said}\n")
 
     def end(self, text: str = "") -> None:
-        """Leave the line of the prompt for good; say a last word."""
+        """Leave the line of the prompt for good; say a last word, to a person."""
+        text = "" if self._as_json else text
         with self._lock:
             newline = "\n" if self.is_terminal and (self._prompting or not text) else ""
             self._prompting = False
@@ -86,13 +92,19 @@ class Screen:
         """Note that readline has printed the prompt; once more if a result came in between."""
         with self._lock:
             if self._disturbed:
-                sys.stdout.write(f"\r{_CLEAR_BELOW}{PROMPT}")
+                again = f"\r{_CLEAR_BELOW}" if has_escapes() else "\n"
+                sys.stdout.write(f"{again}{PROMPT}")
                 sys.stdout.flush()
             self._prompting = True
 
     @staticmethod
     def _cleared() -> str:
-        """Return what clears the prompt and what is typed, over all the rows that it takes."""
+        """Return what clears the prompt and what is typed, over all the rows that it takes.
+
+        Where that cannot be done, what is typed is left above and begun again below.
+        """
+        if not has_escapes():
+            return "\n"
         columns = shutil.get_terminal_size().columns
         rows_above = (len(PROMPT) + len(readline.get_line_buffer())) // columns
         up = f"\x1b[{rows_above}A" if rows_above else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linebus import limits, process
 from linebus.cli import options as shared
 from linebus.cli.exit_codes import ExitCode
+from linebus.cli.output import json_line
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +20,7 @@ examples:
   linebus serve                             on 127.0.0.1, ports 5555 5556 5557 5558
   linebus serve 6555 6556 6557 6558         on other ports; clients: --bus tcp://127.0.0.1:6555
   linebus serve --echo                      publish plain requests too, as in a chat
+  linebus serve --json                      say as JSON when requests are taken, and where
 """
 
 
@@ -35,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="allow a host that other machines reach, although anyone there can ask and answer",
     )
+    shared.add_json(parser)
     shared.add_parent(parser)
     parser.set_defaults(run=partial(_run, parser))
 
@@ -51,7 +54,8 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         echo=options.echo,
         insecure=options.insecure,
     )
-    serve(config, lambda: print(_announcement(config), flush=True))
+    announce = _event if options.json else _announcement
+    serve(config, lambda: print(announce(config), flush=True))
     return ExitCode.ALL_ANSWERED
 
 
@@ -59,3 +63,8 @@ def _announcement(config: ServerConfig) -> str:
     ports = " ".join(str(port) for port in config.ports().values())
     address = config.address(config.client_inputs)
     return f"linebus: serving {address} (ports {ports}); Ctrl-C ends it"
+
+
+def _event(config: ServerConfig) -> str:
+    address = config.address(config.client_inputs)
+    return json_line({"event": "serving", "address": address, "ports": config.ports()})

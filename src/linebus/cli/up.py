@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.cli import options as shared
-from linebus.cli.ask import annotated, bare, print_replies
+from linebus.cli.ask import print_replies, shape
 from linebus.cli.exit_codes import ExitCode
+from linebus.cli.output import count, json_line, tell
+from linebus.errors import ConnectError, NobodyListens
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from linebus.cli.household import Household
     from linebus.client.client import Client
@@ -27,6 +28,9 @@ examples:
   linebus up --procs 4                      four executors
 
 While it runs, other programs use it too: linebus ask, client.py, workers of your own.
+Its server and its worker log to up-PID.log in ~/.local/state/linebus/log (on macOS in
+~/Library/Logs/linebus); the log goes at the end where nothing went wrong.
+With --json the first line is an object with the address, the services and the log.
 """
 
 
@@ -36,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = shared.add_command(commands, "up", about, _EPILOG)
     shared.add_four_ports(parser)
     shared.add_procs(parser)
+    shared.add_json(parser)
     parser.set_defaults(run=partial(_run, parser))
 
 
@@ -46,56 +51,67 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from linebus.services.catalog import builtin_names
 
     config = ServerConfig(*shared.four_ports(parser, options))
-    address = config.address(config.client_inputs)
     names = builtin_names()
     with Household(config, names, options.procs) as household:
-        household.wait_for_server()
-        household.wait_for_worker()
-        with Client(address, connect_timeout_s=limits.CONNECT_S) as bus:
-            if not sys.stdin.isatty():
-                return print_replies(bus.map_descriptor(sys.stdin.fileno()), bare)
-            print(_banner(household, address, names, options.procs))
-            return _converse(bus, names)
+        household.wait_until_up()
+        with Client(household.address, connect_timeout_s=limits.CONNECT_S) as bus:
+            if options.json:
+                print(json_line(_facts(household, names, options.procs)), flush=True)
+            try:
+                if sys.stdin.isatty():
+                    return _talk(household, bus, names, options)
+                return _answer(household, bus, options)
+            except ConnectError as error:
+                if household.is_serving:
+                    raise NobodyListens(f"{error}; log: {household.log_path}") from error
+                return ExitCode.NOBODY_LISTENS  # why was told the moment the server ended
 
 
-def _banner(household: Household, address: str, names: Sequence[str], executors: int) -> str:
+def _facts(household: Household, names: Sequence[str], executors: int) -> dict[str, object]:
+    return {
+        "event": "up",
+        "address": household.address,
+        "ports": household.config.ports(),
+        "services": names,
+        "executors": executors,
+        "log": str(household.log_path),
+    }
+
+
+def _answer(household: Household, bus: Client, options: argparse.Namespace) -> int:
+    """Answer what is piped in."""
+    household.watch(partial(tell, as_json=options.json))
+    return print_replies(bus.map_descriptor(sys.stdin.fileno()), shape(as_json=options.json))
+
+
+def _talk(
+    household: Household, bus: Client, names: Sequence[str], options: argparse.Namespace
+) -> int:
+    """Answer what is typed."""
+    from linebus.cli.prompt import Prompt
+
+    if not options.json:
+        print(
+            _banner(household, names, options.procs),
+            file=sys.stdout if sys.stdout.isatty() else sys.stderr,
+            flush=True,
+        )
+    prompt = Prompt(bus, names, as_json=options.json)
+    household.watch(prompt.warn)
+    return prompt.converse(household)
+
+
+def _banner(household: Household, names: Sequence[str], executors: int) -> str:
     from linebus import __version__
 
     ports = household.config.ports()
     plain_clients = f"{ports['client_inputs']} {ports['client_outputs']}"
     plain_workers = f"{ports['worker_inputs']} {ports['worker_outputs']}"
+    exercise = f"client.py {plain_clients}, primer.py {plain_workers}"
     return f"""\
 linebus {__version__}
-  address    {address}   (of the exercise: client.py {plain_clients}, primer.py {plain_workers})
-  services   {", ".join(names)}   ({executors} executors)
+  address    {household.address}   (of the exercise: {exercise})
+  services   {", ".join(names)}   ({count(executors, "executor")})
   log        {household.log_path}
-  try        gcd 12 18
+  try        gcd 12 18, or help
 Ctrl-D or Ctrl-C leaves."""
-
-
-def _converse(bus: Client, names: Sequence[str]) -> int:
-    """Answer what is typed until the end of the input."""
-    read_line = _prompt(names)
-    while True:
-        try:
-            line = read_line("> ")
-        except (EOFError, KeyboardInterrupt):
-            return ExitCode.ALL_ANSWERED
-        if line.strip() in {"exit", "quit"}:
-            return ExitCode.ALL_ANSWERED
-        if line.strip():
-            print(annotated(bus.ask(line)), flush=True)
-
-
-def _prompt(names: Sequence[str]) -> Callable[[str], str]:
-    """Return a function like input(), with history and completion where the terminal has them."""
-    if os.environ.get("TERM") == "dumb":
-        return input
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import WordCompleter
-    from prompt_toolkit.history import InMemoryHistory
-
-    session: PromptSession[str] = PromptSession(
-        history=InMemoryHistory(), completer=WordCompleter(list(names)), complete_while_typing=False
-    )
-    return session.prompt

@@ -7,28 +7,33 @@ from typing import TYPE_CHECKING
 
 from linebus import limits, process
 from linebus.cli import options as shared
+from linebus.cli.completion import complete_builtin
 from linebus.cli.exit_codes import ExitCode
+from linebus.cli.output import json_line
 
 if TYPE_CHECKING:
     import argparse
 
+_LOG_FORMAT = "%(name)s: %(message)s"
 _EPILOG = """\
 examples:
   linebus work isprime gcd                  built-in services, one executor per core
   linebus work shop:price --procs 4         your own: object `price` in shop.py, in this folder
   linebus work gcd --ports 5557 5558        for any server of the exercise, ours or another
+  linebus work gcd --json                   news as JSON Lines: offering, in_session, no_server
 """
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = shared.add_command(commands, "work", "offer services (a worker)", _EPILOG)
-    parser.add_argument(
+    services = parser.add_argument(
         "services",
         nargs="+",
         metavar="SERVICE",
         help="a built-in service's name, or module:object for your own",
     )
+    shared.complete_with(services, complete_builtin)
     shared.add_procs(parser)
     where = parser.add_mutually_exclusive_group()
     shared.add_bus(where)  # type: ignore[arg-type]  # a group takes arguments as a parser does
@@ -42,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--host", default=limits.HOST, help="the server's host, with --ports (default: %(default)s)"
     )
+    shared.add_json(parser)
     shared.add_parent(parser)
     parser.set_defaults(run=_run)
 
@@ -52,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.parent:
         process.end_with_parent(options.parent)
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    _log(as_json=options.json)
     config = WorkerConfig(
         references=tuple(options.services),
         executors=options.procs,
@@ -60,5 +66,22 @@ def _run(options: argparse.Namespace) -> int:
         ports=tuple(options.ports) if options.ports else None,
         host=options.host,
     )
-    work(config, lambda news: print(f"linebus: {news}", flush=True))
+    shown = json_line if options.json else "linebus: {}".format
+    work(config, lambda news: print(shown(news), flush=True))
     return ExitCode.ALL_ANSWERED
+
+
+def _log(*, as_json: bool) -> None:
+    """Have the guardian's log on stderr; what services print there themselves stays as it is."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter(_LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _JsonFormatter(logging.Formatter):
+    """Shows a record as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record on one line."""
+        level = record.levelname.lower()
+        return json_line({"event": "log", "level": level, "text": record.getMessage()})

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from linebus import limits
-from linebus.client.calls import line_of, value_of
-from linebus.client.client import default_address, services_page
+from linebus.client.calls import line_of, told, value_of
+from linebus.client.client import default_address
 from linebus.client.shared import SharedSession
-from linebus.core.admin import SERVICES, ServiceInfo
+from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 from linebus.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class AsyncClient:
         found: list[ServiceInfo] = []
         start: str | None = ""
         while start is not None:
-            page = services_page(await self._ask(f"{SERVICES} {start}", timeout_s, values=True))
+            page = told(await self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
             found += page.services
             start = page.next
         return found

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from linebus import errors
 from linebus.core.lifecycle import Outcome
-from linebus.errors import NotAnswered, ProtocolError, UsageError
+from linebus.errors import NoService, NotAnswered, ProtocolError, UsageError, VersionMismatch
 from linebus.wire import plain, values
 
 if TYPE_CHECKING:
     from linebus.client.reply import Reply
+
+T = TypeVar("T")
 
 _RAISED: dict[Outcome, type[NotAnswered]] = {
     Outcome.FAILED: errors.Failed,
@@ -40,11 +44,31 @@ def value_of(service: str, reply: Reply) -> object:
     Raises the subclass of NotAnswered for any other outcome than answered, and ProtocolError where
     a worker, which must be written in another language, has answered with a sentence.
     """
-    if not reply.is_answered:
-        raise _RAISED[reply.outcome](reply.text, reply.worker, reply.attempt)
+    _raise_unless_answered(reply)
     try:
         return values.decode(reply.text)
     except ProtocolError as error:
         raise ProtocolError(
             f"'{service}' gives no value, only a text: {reply.text[:40]!r}; use ask"
         ) from error
+
+
+def told(reply: Reply, kind: type[T]) -> T:
+    """Return what the server has told of itself.
+
+    Raises VersionMismatch where it does not know the question, or answers it in another way, and
+    the subclass of NotAnswered for another outcome.
+    """
+    try:
+        _raise_unless_answered(reply)
+        return msgspec.json.decode(reply.text, type=kind)
+    except (NoService, msgspec.MsgspecError) as error:
+        raise VersionMismatch(
+            f"the server does not tell of itself ({reply.text[:60]}); "
+            "install the same version of linebus on both sides"
+        ) from error
+
+
+def _raise_unless_answered(reply: Reply) -> None:
+    if not reply.is_answered:
+        raise _RAISED[reply.outcome](reply.text, reply.worker, reply.attempt)

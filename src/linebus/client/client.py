@@ -7,10 +7,8 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from linebus import limits
-from linebus.client.calls import line_of, value_of
+from linebus.client.calls import line_of, told, value_of
 from linebus.client.patience import Patience
 from linebus.client.shared import SharedSession
 from linebus.client.sources import Chunks, LineReader
@@ -179,8 +177,7 @@ class Client:
         found: list[ServiceInfo] = []
         start: str | None = ""
         while start is not None:
-            reply = self._ask(f"{SERVICES} {start}", timeout_s, values=True)
-            page = services_page(reply)
+            page = told(self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
             found += page.services
             start = page.next
         return found
@@ -196,11 +193,6 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Close the client."""
         self.close()
-
-
-def services_page(reply: Reply) -> ServicesPage:
-    """Return what the server said of services. Raises what `value_of` raises."""
-    return msgspec.convert(value_of(SERVICES, reply), ServicesPage)
 
 
 class _FutureListener:

@@ -65,7 +65,7 @@ def can_resolve(address: str) -> bool:
     found = _ADDRESS.fullmatch(address)
     try:
         socket.getaddrinfo(found["host"].strip("[]") if found else "", None)
-    except OSError:
+    except (OSError, UnicodeError):  # unknown; or nothing that a name server could know
         return False
     return True
 

@@ -6,10 +6,12 @@ that lists the names pays nothing for the libraries behind them.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import os
 import sys
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -121,10 +123,38 @@ def _guess(word: str, known: Iterable[str]) -> str:
 
 
 def _unknown(name: str) -> ServiceNotLoaded:
+    stem = name.removesuffix(".py").replace("/", ".")
+    file = Path(f"{stem.replace('.', '/')}.py")
+    if stem and file.is_file():
+        found = [f"{stem}:{each}" for each in _declared_in(file)]
+        cure = f"say which object: {', '.join(found) or f'{stem}:OBJECT'}"
+        return ServiceNotLoaded(
+            f"no built-in service is called {name!r}, but there is {file}; {cure}"
+        )
     return ServiceNotLoaded(
         f"no built-in service is called {name!r}; {_guess(name, _BUILT_IN)}"
         f"built in: {', '.join(builtin_names())}; or module:object for your own",
     )
+
+
+def _declared_in(file: Path) -> list[str]:
+    """Name the functions of a module that are decorated as services, by reading it only."""
+    try:
+        module = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [
+        node.name
+        for node in module.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and any(_is_declaration(each) for each in node.decorator_list)
+    ]
+
+
+def _is_declaration(decorator: ast.expr) -> bool:
+    """Return whether this is `@service` or `@linebus.service`, with arguments or without."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2] == "service"
 
 
 def _no_module(reference: str, name: str) -> ServiceNotLoaded:

@@ -8,10 +8,8 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from linebus import limits
-from linebus.client.calls import line_of, value_of
+from linebus.client.calls import line_of, told, value_of
 from linebus.client.order import Order
 from linebus.client.pending import Pending
 from linebus.client.reply import Reply
@@ -86,13 +84,12 @@ class Client:
     def services(self, *, timeout_s: float | None = None) -> list[ServiceInfo]:
         """Return who offers what, in the order of names."""
         found: list[ServiceInfo] = []
-        start: tuple[str, ...] = ()
-        while True:
-            page = msgspec.convert(self.call(SERVICES, *start, timeout_s=timeout_s), ServicesPage)
+        start: str | None = ""
+        while start is not None:
+            page = told(self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
             found += page.services
-            if page.next is None:
-                return found
-            start = (page.next,)
+            start = page.next
+        return found
 
     def cut(self) -> None:
         """Cut the connection; it comes back by itself a moment of the clock later."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from linebus import limits
+from linebus import limits, process
 from linebus.worker import pipes
 from linebus.worker.position import Position
 
@@ -70,13 +70,4 @@ class Child:
         os.close(self.report.descriptor)
         if self.process.stdin is not None:
             self.process.stdin.close()
-        return position, _how(code)
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
+        return position, process.how_it_ended(code)

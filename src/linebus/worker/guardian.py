@@ -25,6 +25,7 @@ from linebus.version import __version__
 from linebus.wire import plain
 from linebus.worker import pipes
 from linebus.worker.children import Child
+from linebus.worker.news import InSession, NoServerYet, Offering
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
 from linebus.worker.session import GuardianSession
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linebus.wire.messages import Offer
+    from linebus.worker.news import News
 
 log = logging.getLogger("linebus.worker")
 
@@ -54,8 +56,8 @@ class WorkerConfig:
 class Guardian:
     """Keeps `config.executors` executors alive and speaks for them. `run` returns when stopped."""
 
-    def __init__(self, config: WorkerConfig, on_news: Callable[[str], None]) -> None:
-        """Open the sockets; `on_news` gets sentences for people."""
+    def __init__(self, config: WorkerConfig, on_news: Callable[[News], None]) -> None:
+        """Open the sockets; `on_news` is told what whoever started this wants to know."""
         self._config = config
         self._on_news = on_news
         self._signals = process.StopSignals()
@@ -171,9 +173,8 @@ class Guardian:
             self._session.offer(offers, now)
             self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
             self._join_exercise()
-            names = ", ".join(offer.name for offer in offers)
-            count = self._config.executors
-            self._on_news(f"offering {names} with {count} executor{'s' * (count > 1)}")
+            names = [offer.name for offer in offers]
+            self._on_news(Offering(names, self._config.executors))
 
     def _bury(self, child: Child, now: float) -> None:
         del self._children[child.report.descriptor]
@@ -244,12 +245,12 @@ class Guardian:
     def _note_presence(self, dealer: Dealer, now: float) -> None:
         is_greeted = self._session.is_greeted
         if is_greeted and not self._was_greeted:
-            self._on_news(f"in session with {dealer.address}")
+            self._on_news(InSession(dealer.address))
             for child in self._children.values():
                 child.control.write(pipes.Connect(dealer.address))
         elif now >= self._tell_absence_at and self._config.address:
             self._tell_absence_at = inf
-            self._on_news(f"no server at {dealer.address} yet; waiting for one")
+            self._on_news(NoServerYet(dealer.address))
         if is_greeted:
             self._native_until = now + limits.NATIVE_SILENCE_S
             self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
@@ -335,6 +336,6 @@ class Guardian:
         self._context.destroy(linger=limits.LINGER_MS)
 
 
-def work(config: WorkerConfig, on_news: Callable[[str], None]) -> None:
+def work(config: WorkerConfig, on_news: Callable[[News], None]) -> None:
     """Run a worker until SIGTERM or SIGINT. Raises what `Guardian.run` raises."""
     Guardian(config, on_news).run()

@@ -1,0 +1,37 @@
+"""What a guardian tells whoever started it: facts for a program, a sentence for people."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Offering(Struct, frozen=True, tag="offering", tag_field="event"):
+    """The services are loaded; executors wait for lines."""
+
+    services: list[str]
+    executors: int
+
+    def __str__(self) -> str:
+        plural = "s" * (self.executors > 1)
+        return f"offering {', '.join(self.services)} with {self.executors} executor{plural}"
+
+
+class InSession(Struct, frozen=True, tag="in_session", tag_field="event"):
+    """A server has greeted."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"in session with {self.address}"
+
+
+class NoServerYet(Struct, frozen=True, tag="no_server", tag_field="event"):
+    """Nobody has greeted for a while; the guardian goes on trying."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"no server at {self.address} yet; waiting for one"
+
+
+News = Offering | InSession | NoServerYet
