@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test oracle faults check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test oracle faults fuzz check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -34,6 +34,10 @@ oracle: $(VENV)/.dev ## 20,000 mixed lines through `linebus up`, each reply comp
 
 faults: $(VENV)/.dev ## the core under random faults, 5,000 seeds (CI: a few)
 	@LINEBUS_FAULT_SEEDS=5000 $(BIN)/python -m pytest tests/faults $(ARGS)
+
+fuzz: $(VENV)/.dev ## any bytes at the codecs and the broker, 20,000 examples a target (CI: a few)
+	@LINEBUS_FUZZ_EXAMPLES=$${LINEBUS_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest tests/fuzz --timeout 0 \
+	    --hypothesis-show-statistics $(ARGS)
 
 check: lint types imports tidy ## everything that reads the code without running it
 
