@@ -69,7 +69,8 @@ def test_every_error_that_the_python_interface_raises_is_public() -> None:
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, errors.LinebusError)
     }
-    assert all_errors - ERRORS_OF_COMMANDS == all_errors & set(linebus.__all__)
+    public = all_errors & set(linebus.__all__)
+    assert all_errors - ERRORS_OF_COMMANDS == public, "linebus/__init__.py imports and lists them"
 
 
 def test_the_version_is_the_installed_one() -> None:

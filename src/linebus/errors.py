@@ -40,13 +40,19 @@ class UsageError(LinebusError):
 
 
 class Refused(UsageError):
-    """A service refuses the arguments that it got; the text holds the reason and the usage."""
+    """A service refuses the arguments that it got.
+
+    The text holds the reason, and the usage where the words do not fit the service's types.
+    """
 
     code = "refused"
 
 
 class ProtocolError(LinebusError):
-    """A peer's bytes make no sense. Its mistake, never ours: the message is dropped."""
+    """A peer's bytes make no sense: its mistake, never ours.
+
+    The server ends that peer's session; a peer drops the message.
+    """
 
     code = "protocol"
 

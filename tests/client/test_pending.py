@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
 
 from linebus.client.order import Order
-from linebus.client.pending import Pending
+from linebus.client.pending import FutureListener, Pending
+from linebus.client.reply import Reply
 from linebus.client.session import ClientSession
+from linebus.core.lifecycle import Outcome
+from linebus.errors import LinebusError, UsageError
 from linebus.wire import messages as m
-from tests.client.test_session import TOKEN, greet
-
-if TYPE_CHECKING:
-    from linebus.client.reply import Reply
-    from linebus.errors import LinebusError
 from linebus.wire import native
+from tests.client.test_session import TOKEN, greet
 
 
 class Ear:
@@ -124,3 +123,21 @@ def test_others_replies_cost_nothing_and_change_nothing() -> None:
     desk.arrive("a", 1, "1", "2", "3")
     assert ear.texts == ["3"]
     assert [reply.text for reply in mine.take()] == ["1", "2"]
+
+
+def test_a_future_that_was_cancelled_hears_nothing() -> None:
+    future: Future[Reply] = Future()
+    future.cancel()
+    listener = FutureListener(future)
+    listener.replied([Reply(Outcome.ANSWERED, "6")])
+    listener.failed(UsageError("closed"))
+    assert future.cancelled()
+
+
+def test_a_future_gets_the_reply_or_the_error() -> None:
+    answered: Future[Reply] = Future()
+    FutureListener(answered).replied([Reply(Outcome.ANSWERED, "6")])
+    assert answered.result(0).text == "6"
+    failed: Future[Reply] = Future()
+    FutureListener(failed).failed(UsageError("closed"))
+    assert isinstance(failed.exception(0), UsageError)

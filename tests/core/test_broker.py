@@ -565,7 +565,7 @@ class Stranger(PeerSession):
 
 
 def test_an_executor_without_a_vouched_key_gets_no_work(world: World) -> None:
-    Link(world, Stranger(b"s" * 16, "stranger")).connect()
+    Link(world, Stranger(b"s" * 16)).connect()
     client = world.client()
     client.ask("echo 1")
     world.pass_time(limits.START_GRACE_S + 1)

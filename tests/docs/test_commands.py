@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 import pytest
 
@@ -58,12 +59,19 @@ def options(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
 
 
 def test_every_command_has_its_section() -> None:
-    assert SECTIONS.keys() == COMMANDS.keys()
+    assert SECTIONS.keys() == COMMANDS.keys(), "a section `## linebus NAME` for each command"
+
+
+def test_every_module_with_a_command_is_put_into_the_command_line() -> None:
+    modules = Path(main.__file__).parent.glob("*.py")
+    made = {path.stem for path in modules if "\ndef add_parser(" in path.read_text("utf-8")}
+    assert made == COMMANDS.keys(), "the loop in linebus.cli.main lists the commands' modules"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_a_row_of_its_section(name: str) -> None:
     wanted = options(COMMANDS[name])
+    assert name in SECTIONS, f"docs/commands.md needs a section `## linebus {name}`"
     rows = [(first, without.replace("`", "")) for first, _, without in ROW.findall(SECTIONS[name])]
     hint = "\n".join(f"| `{first}` | … | {without} |" for first, without in wanted)
     assert rows == wanted, f"the rows of `linebus {name}` should be:\n{hint}"

@@ -90,7 +90,8 @@ def test_every_message_has_exactly_one_example_in_its_own_section() -> None:
 def test_every_field_is_a_row_of_its_messages_table_in_the_order_of_the_wire() -> None:
     for message in CLASSES.values():
         rows = re.findall(r"^\| `(\w+)` \|", sections()[tag_of(message)], re.MULTILINE)
-        assert rows == list(message.__struct_fields__), tag_of(message)
+        fields = list(message.__struct_fields__)
+        assert rows == fields, f"the table under `#### {tag_of(message)}` in docs/protocol.md"
 
 
 def decode(name: str, body: bytes) -> list[list[Any]]:
@@ -112,7 +113,8 @@ def test_the_bytes_of_an_example_decode_to_its_value_and_back(each: Example) -> 
     for messages in readings:
         assert [type(message).__name__ for message in messages] == [each.name]
         assert msgspec.to_builtins(messages, builtin_types=(bytes,)) == tuples_aside(each.value)
-        assert native.encode(messages) == [each.body]
+        [body] = native.encode(messages)
+        assert body == each.body, f"the hex of {each.name} should be: {body.hex(' ')}"
     assert msgspec.msgpack.encode(each.value) == each.body
 
 
@@ -136,7 +138,8 @@ def test_the_first_frame_of_an_example_is_the_version_or_a_token(each: Example) 
 
 def test_the_outcomes_are_listed() -> None:
     table = DOCUMENT.partition("| Outcome |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [each.value for each in Outcome]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert rows == list(Outcome), "the table of outcomes in docs/protocol.md"
 
 
 def test_the_drawing_of_a_requests_life_is_that_of_the_code() -> None:
@@ -152,7 +155,10 @@ LIMIT_ROWS = re.findall(r"^\| `([A-Z_]+)` \| ([\d.,]+) \|", DOCUMENT, re.MULTILI
 
 @pytest.mark.parametrize(("name", "value"), LIMIT_ROWS)
 def test_a_limit_is_what_the_code_says(name: str, value: str) -> None:
-    assert float(value.replace(",", "")) == getattr(limits, name)
+    wanted = getattr(limits, name)
+    assert float(value.replace(",", "")) == wanted, (
+        f"the row of {name} under Limits in docs/protocol.md should say {wanted:,}"
+    )
 
 
 def test_all_limits_of_the_table_are_read() -> None:

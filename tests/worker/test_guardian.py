@@ -208,7 +208,7 @@ def test_what_cannot_be_loaded_is_told(
 
 @contextmanager
 def refusing(*frames: bytes) -> Iterator[str]:
-    """A server that answers a guardian's hello with these frames; an executor's may come first."""
+    """A server that answers the guardian's first hello with these frames."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     router = context.socket(zmq.ROUTER)
     address = free_address()
@@ -216,7 +216,7 @@ def refusing(*frames: bytes) -> Iterator[str]:
 
     def answer() -> None:
         hello: m.Hello | None = None
-        while not isinstance(hello, m.WorkerHello):
+        while not isinstance(hello, m.WorkerHello):  # its executor may be connected sooner
             assert router.poll(PATIENCE_MS)
             route, _, body = router.recv_multipart()
             hello = native.decode_hello(body)

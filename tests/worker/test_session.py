@@ -10,7 +10,7 @@ OFFERS = [m.Offer("echo", "echo X", "")]
 
 
 def an_executor() -> ExecutorSession:
-    session = ExecutorSession(b"e" * 16, "test", b"k" * 32)
+    session = ExecutorSession(b"e" * 16, b"k" * 32)
     greet_executor(session, b"stream", 0)
     return session
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from linebus import errors
 from linebus.core.lifecycle import Outcome
 from linebus.errors import NoService, NotAnswered, ProtocolError, UsageError, VersionMismatch
 from linebus.wire import plain, values
@@ -16,15 +15,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RAISED: dict[Outcome, type[NotAnswered]] = {
-    Outcome.FAILED: errors.Failed,
-    Outcome.NO_SERVICE: errors.NoService,
-    Outcome.NO_WORKER: errors.NoWorker,
-    Outcome.OVERLOADED: errors.Overloaded,
-    Outcome.QUARANTINED: errors.Quarantined,
-}
+# An error's code is the word of its outcome.
+_RAISED = {Outcome(error.code): error for error in NotAnswered.__subclasses__()}
 
-assert _RAISED.keys() | {Outcome.ANSWERED} == set(Outcome), "every other outcome is raised"
+assert _RAISED.keys() | {Outcome.ANSWERED} == set(Outcome), (
+    "errors.py needs a subclass of NotAnswered for each outcome but answered"
+)
 
 
 def line_of(service: str, arguments: tuple[object, ...]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
 from linebus import limits
 from linebus.client.calls import line_of, told, value_of
 from linebus.client.patience import Patience
+from linebus.client.pending import FutureListener
 from linebus.client.shared import SharedSession
 from linebus.client.sources import Chunks, LineReader
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from linebus.client.order import Order
     from linebus.client.reply import Reply
-    from linebus.errors import LinebusError
 
 
 def default_address() -> str:
@@ -97,7 +96,7 @@ class Client:
         with self._shared as shared:
             order = shared.new_order()
             shared.ask(order, [line])
-            shared.submit(order, _FutureListener(future))
+            shared.submit(order, FutureListener(future))
         future.add_done_callback(lambda done: shared.forget(order) if done.cancelled() else None)
         return future
 
@@ -193,18 +192,3 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Close the client."""
         self.close()
-
-
-class _FutureListener:
-    """Sets a future, unless it was cancelled meanwhile."""
-
-    def __init__(self, future: Future[Reply]) -> None:
-        self._future = future
-
-    def replied(self, replies: list[Reply]) -> None:
-        with suppress(InvalidStateError):
-            self._future.set_result(replies[0])
-
-    def failed(self, error: LinebusError) -> None:
-        with suppress(InvalidStateError):
-            self._future.set_exception(error)

@@ -7,12 +7,15 @@ orders there are.
 from __future__ import annotations
 
 import time
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from linebus.core.clients import Entry, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
 
     from linebus.client.order import Order
     from linebus.client.reply import Reply
@@ -27,6 +30,24 @@ class Listener(Protocol):
 
     def failed(self, error: LinebusError) -> None:
         """Take note that the rest of the order will never be answered."""
+
+
+class FutureListener:
+    """Sets a future, unless it was cancelled meanwhile."""
+
+    def __init__(self, future: Future[Reply]) -> None:
+        """Set this future, whose order has one line."""
+        self._future = future
+
+    def replied(self, replies: list[Reply]) -> None:
+        """Set the result."""
+        with suppress(InvalidStateError):
+            self._future.set_result(replies[0])
+
+    def failed(self, error: LinebusError) -> None:
+        """Set the exception."""
+        with suppress(InvalidStateError):
+            self._future.set_exception(error)
 
 
 class _Waiting(NamedTuple):

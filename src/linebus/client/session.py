@@ -155,8 +155,9 @@ class ClientSession(PeerSession):
     greeting_type = m.ClientGreeting
 
     def __init__(self, ident: bytes, program: str) -> None:
-        """Start with no line asked."""
-        super().__init__(ident, program)
+        """Start with no line asked; `program` says for people what this client is."""
+        super().__init__(ident)
+        self._program = program
         self._streams: dict[str, Stream] = {}
         self._window_lines = limits.WINDOW_LINES
         self._heartbeat_s = limits.HEARTBEAT_S
@@ -225,7 +226,7 @@ class ClientSession(PeerSession):
 
     def hello(self, nonce: int) -> m.Hello:
         """Say who asks."""
-        return m.ClientHello(nonce, self.ident, self.program)
+        return m.ClientHello(nonce, self.ident, self._program)
 
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Ask again what the server has not seen, in ascending order."""

@@ -41,4 +41,4 @@ ENDS = {
     State.LEASED: {Outcome.ANSWERED, Outcome.FAILED, Outcome.QUARANTINED},
 }
 
-assert set().union(*ENDS.values()) == set(Outcome), "every outcome is the end of some state"
+assert set().union(*ENDS.values()) == set(Outcome), "ENDS says from which state an outcome comes"

@@ -29,10 +29,9 @@ class PeerSession(ABC):
 
     greeting_type: type[Greeting]
 
-    def __init__(self, ident: bytes, program: str) -> None:
-        """Start without a connection; `program` names the peer for people."""
+    def __init__(self, ident: bytes) -> None:
+        """Start without a connection."""
         self.ident = ident
-        self.program = program
         self.is_greeted = False
         self.heard_at = 0.0
         self._nonce = 0

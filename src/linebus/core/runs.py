@@ -64,7 +64,7 @@ class Run:
 
     @property
     def lines(self) -> list[str]:
-        """The lines that are left."""
+        """The lines that are left; the list lets go of those before them."""
         if self._offset:
             del self._lines[: self._offset]
             self._offset = 0

@@ -87,7 +87,7 @@ def _long_way(parameters: list[Parameter], render: Callable[[dict[str, str]], st
         last = len(parameters) - 1
         texts[parameters[-1].name] = "joined"
         joins = [f'joined = " ".join(map(str, p{last}))']
-    values = (f"{'*' * each.variadic}p{i}" for i, each in enumerate(parameters))
+    given = (f"{'*' * each.variadic}p{i}" for i, each in enumerate(parameters))
     readings = [f"    {_reading(i, each)}" for i, each in enumerate(parameters)]
     return [
         *_splitting(parameters),
@@ -95,7 +95,7 @@ def _long_way(parameters: list[Parameter], render: Callable[[dict[str, str]], st
         *(readings or ["    pass"]),
         "except Refused as error:",
         '    raise Refused(f"{error}; usage: {usage}") from error',
-        f"result = function({', '.join(values)})",
+        f"result = function({', '.join(given)})",
         *joins,
         f"return {render(texts)}",
     ]

@@ -58,12 +58,8 @@ def _type_name(annotation: object) -> str:
         return " | ".join(dict.fromkeys(map(_type_name, get_args(annotation))))
     if not isinstance(annotation, type) or get_args(annotation):
         return str(annotation)
-    return (
-        "int" if hasattr(annotation, "__index__") and annotation is not bool else _plain(annotation)
-    )
-
-
-def _plain(annotation: type) -> str:
+    if hasattr(annotation, "__index__") and annotation is not bool:
+        return "int"
     return "None" if annotation is NoneType else annotation.__name__
 
 

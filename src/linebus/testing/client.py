@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 from math import inf
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from linebus import limits
 from linebus.client.calls import line_of, told, value_of
 from linebus.client.order import Order
-from linebus.client.pending import Pending
+from linebus.client.pending import FutureListener, Pending
 from linebus.client.reply import Reply
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 from linebus.errors import DeadlineExceeded, UsageError
@@ -20,7 +20,6 @@ from linebus.wire import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from linebus.errors import LinebusError
     from linebus.testing.world import World
 
 _CHUNK_LINES = 256
@@ -64,7 +63,7 @@ class Client:
         """
         order = self._order([line])
         future = _Submitted(self._run_until)
-        self._pending.add(order, _FutureListener(future))
+        self._pending.add(order, FutureListener(future))
         future.add_done_callback(
             lambda done: self._pending.forget(order) if done.cancelled() else None
         )
@@ -181,18 +180,3 @@ class _Submitted(Future[Reply]):
         if not self.done():
             with suppress(DeadlineExceeded):  # the future itself says it in its own words
                 self._run_until(self.done, timeout)
-
-
-class _FutureListener:
-    """Sets a future, unless it was cancelled meanwhile."""
-
-    def __init__(self, future: Future[Reply]) -> None:
-        self._future = future
-
-    def replied(self, replies: list[Reply]) -> None:
-        with suppress(InvalidStateError):
-            self._future.set_result(replies[0])
-
-    def failed(self, error: LinebusError) -> None:
-        with suppress(InvalidStateError):
-            self._future.set_exception(error)

@@ -87,7 +87,7 @@ class ExecutorPeer:
         self.key = b"key-%028d" % number
         self.key_hash = hashlib.sha256(self.key).digest()
         self.guardian = guardian
-        self.session = ExecutorSession(b"executor-%07d" % number, PROGRAM, self.key)
+        self.session = ExecutorSession(b"executor-%07d" % number, self.key)
         self.link = Link(world, self.session)
         self.position = 0
         self.is_alive = True

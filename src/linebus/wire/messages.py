@@ -2,6 +2,7 @@
 
 Each is an array on the wire, its tag first. Lists of lines and of texts pass through the broker
 as they are: nothing between the client's one loop and the executor's one loop looks inside them.
+A new field is the last one and has a default, so that peers without it are still understood.
 This module never decides what a message means.
 """
 

@@ -34,10 +34,10 @@ def argument(value: object) -> str:
         case str():
             raise UsageError(f"{value[:40]!r} cannot be an argument: it is empty or has line ends")
         case _:
-            return digits_of(_integer(value))
+            return digits_of(_integer_for_line(value))
 
 
-def _integer(value: object) -> int:
+def _integer_for_line(value: object) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]  # the question is whether it is one
     except TypeError as error:
@@ -52,10 +52,10 @@ def encode(result: object) -> str:
     """
     if hasattr(result, "__index__") and not isinstance(result, bool):
         return digits_of(operator.index(result))
-    return json.dumps(result, ensure_ascii=False, allow_nan=False, default=_plain)
+    return json.dumps(result, ensure_ascii=False, allow_nan=False, default=_integer_for_json)
 
 
-def _plain(value: object) -> int:
+def _integer_for_json(value: object) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]  # the question is whether it is one
     except TypeError as error:

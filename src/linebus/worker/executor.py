@@ -66,7 +66,7 @@ class Executor:
             self._connect(start.address)
 
     def _new_session(self) -> ExecutorSession:
-        return ExecutorSession(os.urandom(limits.SESSION_BYTES), "linebus.worker", self._key)
+        return ExecutorSession(os.urandom(limits.SESSION_BYTES), self._key)
 
     def run(self) -> None:
         """Work until the guardian ends or SIGTERM comes; then the line at hand is the last."""

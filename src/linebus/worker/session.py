@@ -24,8 +24,9 @@ class GuardianSession(PeerSession):
     greeting_type = m.WorkerGreeting
 
     def __init__(self, ident: bytes, program: str, *, discovered: bool) -> None:
-        """Start with nothing offered."""
-        super().__init__(ident, program)
+        """Start with nothing offered; `program` says for people what this worker is."""
+        super().__init__(ident)
+        self._program = program
         self.offers: list[m.Offer] = []
         self._discovered = discovered
         self._is_connected = False
@@ -70,7 +71,7 @@ class GuardianSession(PeerSession):
         self._said.clear()
         executors = list(self._executors)
         return m.WorkerHello(
-            nonce, self.ident, self.program, self.offers, executors, self._discovered
+            nonce, self.ident, self._program, self.offers, executors, self._discovered
         )
 
     def greeted(self, greeting: Greeting, now: float) -> None:
@@ -138,9 +139,9 @@ class ExecutorSession(PeerSession):
 
     greeting_type = m.ExecutorGreeting
 
-    def __init__(self, ident: bytes, program: str, key: bytes) -> None:
+    def __init__(self, ident: bytes, key: bytes) -> None:
         """Start a stream; `key` is what the guardian vouched for."""
-        super().__init__(ident, program)
+        super().__init__(ident)
         self.generation = 0
         self._key = key
         self._stream = b""
