@@ -21,7 +21,7 @@ GCD = ServiceInfo(
     "Give the greatest common divisor.",
     "a: int, b: int -> int",
     "gcd 12 18",
-    (WorkerInfo(4, "linebus.worker", 2), WorkerInfo(7, "my\tworker", 1)),
+    (WorkerInfo(4, "linebus.worker", (5, 6)), WorkerInfo(7, "my\tworker", (8,))),
     3,
     5,
 )
@@ -78,8 +78,8 @@ def test_all_that_is_known_of_one_is_told_field_by_field(
         ["executors", "3"],
         ["waiting", "5"],
         ["dialect", "native"],
-        ["worker", "4", "linebus.worker", "2"],
-        ["worker", "7", r"my\tworker", "1"],
+        ["worker", "4", "linebus.worker", "5 6"],
+        ["worker", "7", r"my\tworker", "8"],
     ]
 
 
@@ -87,7 +87,7 @@ def test_with_json_there_is_an_object_for_each(capsys: pytest.CaptureFixture[str
     code, out, _ = told(capsys, [GCD, PLAIN], "--json")
     first, second = map(json.loads, out.splitlines())
     assert (code, first["name"], second["name"]) == (0, "gcd", "strange")
-    assert first["workers"][0] == {"worker": 4, "program": "linebus.worker", "executors": 2}
+    assert first["workers"][0] == {"worker": 4, "program": "linebus.worker", "executors": [5, 6]}
     _, out, _ = told(capsys, [GCD, PLAIN], "--json", "strange")
     assert json.loads(out) == json.loads(msgspec.json.encode(PLAIN))
 
@@ -165,7 +165,7 @@ def test_a_person_gets_one_service_without_what_is_not_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = shown(monkeypatch, GCD, one=True)
-    assert "4: linebus.worker, 2 executors" in text
-    assert r"7: my\tworker, 1 executor" in text
+    assert "4: linebus.worker, executors 5 6" in text
+    assert r"7: my\tworker, executors 8" in text
     assert "example" not in shown(monkeypatch, PLAIN, one=True)
     assert r"\u202etxet\nmore" in shown(monkeypatch, BAD, one=True)

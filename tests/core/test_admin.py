@@ -38,7 +38,11 @@ def test_the_broker_says_who_offers_what() -> None:
     assert (shout.usage, shout.doc) == ("shout TEXT", "Shout.")
     assert (shout.signature, shout.example) == ("text: str -> str", "shout a")
     [worker] = shout.workers
-    assert (worker.program, worker.executors, shout.executors) == (PROGRAM, 2, 2)
+    assert (worker.program, len(worker.executors), shout.executors) == (PROGRAM, 2, 2)
+    asker = world.client()
+    asker.ask("shout a")
+    world.work()
+    assert asker.replies[0].worker in worker.executors
     assert not shout.is_plain
 
 

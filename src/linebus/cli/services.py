@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from linebus.cli import options as shared
 from linebus.cli.completion import complete_offered
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import count, json_line, print_table, print_tabs, tell
+from linebus.cli.output import json_line, print_table, print_tabs, tell
 from linebus.errors import NoService
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def _print_one(service: ServiceInfo) -> None:
         ("dialect", _dialect(service)),
     ]
     workers = [
-        ("worker", str(each.worker), each.program, str(each.executors)) for each in service.workers
+        ("worker", str(each.worker), each.program, " ".join(map(str, each.executors)))
+        for each in service.workers
     ]
     if not sys.stdout.isatty():
         print_tabs([*fields, *workers])
@@ -128,7 +129,7 @@ def _print_one(service: ServiceInfo) -> None:
         [
             *((label, value) for label, value in fields if value),
             *(
-                (label, f"{number}: {program}, {count(int(executors), 'executor')}")
+                (label, f"{number}: {program}, executors {executors}")
                 for label, number, program, executors in workers
             ),
         ],

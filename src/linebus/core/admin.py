@@ -36,11 +36,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class WorkerInfo(Struct, frozen=True):
-    """A worker: its public number, what it says it is, how many executors it has."""
+    """A worker: its public number, what it says it is, and the public numbers of its executors.
+
+    One of the latter stands in each reply as its `worker`.
+    """
 
     worker: int
     program: str
-    executors: int
+    executors: tuple[int, ...]
 
 
 class ServiceInfo(Struct, frozen=True):
@@ -164,7 +167,7 @@ class Admin:
             service.offer.signature,
             service.offer.example,
             tuple(map(_worker, _first(workers))),
-            sum(map(_executors, workers)),
+            sum(len(_executors(worker)) for worker in workers),
             service.waiting,
             is_plain,
         )
@@ -194,5 +197,5 @@ def _worker(worker: Worker) -> WorkerInfo:
     return WorkerInfo(worker.number, worker.program, _executors(worker))
 
 
-def _executors(worker: Worker) -> int:
-    return sum(executor is not None for executor in worker.vouched.values())
+def _executors(worker: Worker) -> tuple[int, ...]:
+    return tuple(sorted(each.number for each in worker.vouched.values() if each is not None))
