@@ -23,8 +23,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
 	    printf '  make %-8s %s\n' "$$name" "$$says"; done
 
-up: $(VENV)/.run ## run everything: broker, built-in workers, a prompt (or answer the lines on stdin)
-	@exec $(BIN)/linebus up
+up: $(VENV)/.run ## run everything and a prompt, or answer the lines on stdin; ARGS='6555 6556 6557 6558' passes options
+	@exec $(BIN)/linebus up $(ARGS)
 
 test: $(VENV)/.dev ## run the tests; ARGS='-k lease' passes options to pytest
 	@$(BIN)/python -m pytest $(ARGS)

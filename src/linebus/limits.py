@@ -151,6 +151,8 @@ LOOK_S = 0.5
 DOCTOR_WAIT_S = 1.0
 # Whoever presses Tab waits no longer for the names that a server knows.
 COMPLETION_S = 0.3
+# Of the logs of `linebus up` that are left behind.
+LOGS_KEPT_MAX = 20
 # What `linebus doctor` takes for a problem: clocks that differ by more, fewer descriptors than
 # would do for a server with a few hundred peers, a bound of the server's that is used to this part.
 CLOCKS_APART_S_MAX = 1.0

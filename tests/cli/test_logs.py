@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from linebus import limits
 from linebus.cli import logs
 from linebus.errors import SetupError
 
@@ -45,3 +46,16 @@ def test_a_place_where_none_can_be_written_is_named_with_the_cure(home: Path) ->
         logs.start(path)
     assert str(caught.value).startswith(f"cannot write the log {path}: ")
     assert str(caught.value).endswith(logs.CURE)
+
+
+def test_only_the_newest_logs_are_kept(home: Path) -> None:
+    logs.folder().mkdir(parents=True)
+    for number in range(limits.LOGS_KEPT_MAX + 5):
+        path = logs.folder() / f"up-{number}.log"
+        path.write_text("trouble\n")
+        os.utime(path, (number, number))
+    with logs.start(logs.own_path()):
+        kept = {path.name for path in logs.folder().iterdir()}
+    assert kept == {f"up-{number}.log" for number in range(5, limits.LOGS_KEPT_MAX + 5)} | {
+        logs.own_path().name
+    }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import PipeInput
 
     from linebus.cli.household import Household
+    from linebus.client.reply import Reply
 
 
 class Echo(FakeServer):
@@ -107,6 +108,23 @@ def test_what_is_typed_is_answered_until_the_end_of_the_input(
 def test_ctrl_c_at_the_prompt_leaves(bus: Client, capsys: pytest.CaptureFixture[str]) -> None:
     assert converse(bus, "echo 1", KeyboardInterrupt(), "echo 2") == 0
     assert capsys.readouterr().out == "echo did 1\n"
+
+
+def test_ctrl_c_while_a_reply_is_waited_for_gives_up_the_waiting_only(
+    bus: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = bus.ask
+
+    def interrupted(line: str) -> Reply:
+        if line == "echo long":
+            raise KeyboardInterrupt
+        return ask(line)
+
+    monkeypatch.setattr(bus, "ask", interrupted)
+    assert converse(bus, "echo long", "echo 2") == 0
+    said = capsys.readouterr()
+    assert said.out == "echo did 2\n"
+    assert "not waited for" in said.err
 
 
 def test_help_shows_the_services_with_their_usage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from itertools import count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
@@ -570,3 +570,17 @@ def test_sentences_and_values_share_a_stream_and_keep_apart(
     bus.ask("echo 3")
     asks = [message for message in server.said if isinstance(message, m.Ask)]
     assert [(ask.first, ask.values) for ask in asks] == [(1, False), (2, True), (3, False)]
+
+
+@pytest.mark.parametrize("line", [None, 7, b"gcd 12 18", ["gcd 12 18"]])
+def test_what_is_no_text_is_no_line(bus: Client, server: FakeServer, line: Any) -> None:  # noqa: ANN401  that is the mistake
+    for use in (bus.ask, bus.submit, lambda wrong: list(bus.map(["echo 1", wrong]))):
+        with pytest.raises(UsageError, match="a line is a str such as 'gcd 12 18', not"):
+            use(line)
+    assert bus.ask("echo 2").text == "echo did 2"
+    assert [arguments for _, _, arguments in server.lines] == ["2"]
+
+
+def test_a_lone_line_is_not_mapped_character_by_character(bus: Client) -> None:
+    with pytest.raises(UsageError, match="ask takes one"):
+        list(bus.map("gcd 12 18"))

@@ -161,7 +161,7 @@ def test_a_known_name_without_a_worker_waits_a_grace_and_then_says_so(served: Wo
     assert not client.replies
     served.pass_time(limits.NO_WORKER_GRACE_S)
     assert client.outcomes == ["no_worker"]
-    assert "linebus work echo" in client.texts[0]
+    assert "linebus work MODULE:OBJECT" in client.texts[0]
 
 
 def test_a_worker_that_comes_within_the_grace_answers(served: World) -> None:

@@ -35,7 +35,7 @@ def test_a_service_is_absent_once_its_last_worker_has_left() -> None:
     assert [service.name for service in directory.leave(two, 6.0)] == ["a"]
     outcome, text = directory.absence("a", 7.0)
     assert outcome == "no_worker"
-    assert "linebus work a" in text
+    assert "linebus work MODULE:OBJECT" in text
 
 
 def test_an_unknown_name_gets_the_nearest_one_that_was_offered() -> None:
@@ -72,3 +72,13 @@ def test_there_is_room_for_so_many_services_and_no_more() -> None:
     joined(directory, *[f"n{n}" for n in range(limits.SERVICES_MAX)])
     assert not directory.has_room_for(offers("another"))
     assert directory.has_room_for(offers("n1"))
+
+
+def test_the_cure_names_what_can_be_started() -> None:
+    directory = Directory()
+    directory.leave(joined(directory, "price"), 0.0)
+    outcome, text = directory.absence("price", 1.0)
+    assert (outcome, text) == (
+        "no_worker",
+        "no worker offers 'price' now; start one with: linebus work MODULE:OBJECT",
+    )

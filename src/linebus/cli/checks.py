@@ -236,6 +236,8 @@ def _workers(info: ServerInfo, services: list[ServiceInfo]) -> Check:
         cure = "start one with: linebus work isprime gcd"
         return _problem("workers", f"no worker of linebus offers anything{too}", cure)
     who = f"{count(info.workers, 'worker')}, {count(info.executors, 'executor')}"
+    absent = [each.name for each in services if not (each.executors or each.is_plain)]
+    too += f"; offered before, by nobody now: {_listed(absent)}" if absent else ""
     return _fine("workers", f"{who}: {_listed(offered)}{too}")
 
 

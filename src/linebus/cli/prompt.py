@@ -52,7 +52,14 @@ class Prompt:
             if line == _HELP:
                 self._help()
             elif line:
-                print(self._shape(self._bus.ask(line)), flush=True)
+                self._answer(line)
+
+    def _answer(self, line: str) -> None:
+        """Ask a line and show its reply; Ctrl-C gives up the waiting and nothing else."""
+        try:
+            print(self._shape(self._bus.ask(line)), flush=True)
+        except KeyboardInterrupt:
+            self.warn("its reply is not waited for; the line may still be worked on")
 
     def warn(self, text: str) -> None:
         """Say what went wrong, from whichever thread, while a line may be half typed."""

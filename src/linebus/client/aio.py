@@ -16,7 +16,7 @@ from linebus.client.calls import line_of, told, value_of
 from linebus.client.client import default_address
 from linebus.client.shared import SharedSession
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
-from linebus.errors import DeadlineExceeded
+from linebus.errors import DeadlineExceeded, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -94,6 +94,8 @@ class AsyncClient:
         `lines` may be an iterable or an async one. They are read as replies are taken, at most a
         window's worth ahead. `timeout_s` is how long the next reply may take.
         """
+        if isinstance(lines, str):
+            raise UsageError("map takes several lines, such as a list; ask takes one")
         mapping = _Mapping(self._shared)
         reading = asyncio.create_task(mapping.read(lines))
         try:

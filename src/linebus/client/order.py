@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from linebus.client.reply import Reply, replies_of
 from linebus.client.session import ClientSession, Stream, split
+from linebus.errors import UsageError
 from linebus.wire.messages import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
 
 class Order:
@@ -28,8 +29,13 @@ class Order:
         self._segments: deque[tuple[Stream | Ended, int, int]] = deque()
         self.owed = 0
 
-    def ask(self, lines: Iterable[str], *, values: bool = False) -> None:
-        """Ask lines, for results as values or as sentences; each joins its service's stream."""
+    def ask(self, lines: Collection[str], *, values: bool = False) -> None:
+        """Ask lines, for results as values or as sentences; each joins its service's stream.
+
+        Raises UsageError where one is no text; then none is asked.
+        """
+        if set(map(type, lines)) != {str}:
+            _check_types(lines)
         last_name: str | None = None
         stream: Stream | None = None
         first = 0
@@ -105,3 +111,9 @@ class Order:
                 self._session.owed -= source.abandon(number, count)
         self._segments.clear()
         self.owed = 0
+
+
+def _check_types(lines: Collection[object]) -> None:
+    for line in lines:
+        if not isinstance(line, str):
+            raise UsageError(f"a line is a str such as 'gcd 12 18', not {type(line).__name__}")

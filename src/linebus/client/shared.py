@@ -22,7 +22,7 @@ from linebus.client.pending import Pending
 from linebus.errors import ConnectError, DeadlineExceeded, LinebusError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from linebus.client.patience import Patience
     from linebus.client.pending import Listener
@@ -72,7 +72,7 @@ class SharedSession:
         """Return an order without lines."""
         return Order(self._connection.session)
 
-    def ask(self, order: Order, lines: Iterable[str], *, values: bool = False) -> None:
+    def ask(self, order: Order, lines: Collection[str], *, values: bool = False) -> None:
         """Ask lines; they leave with the next turn of whoever drives."""
         self._let_go()
         order.ask(lines, values=values)

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,9 @@ class Chunks:
     """Reads lines in chunks while they come fast, and one by one while they come slowly."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Read from any iterable of lines."""
+        """Read from any iterable of lines. Raises UsageError for a lone line."""
+        if isinstance(lines, str):
+            raise UsageError("map takes several lines, such as a list; ask takes one")
         self._lines = iter(lines)
         self._comes_fast = False
         self.is_at_end = False

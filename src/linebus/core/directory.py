@@ -96,10 +96,11 @@ class Directory:
         service = self._services.get(name)
         if service is not None and service.is_own:
             return Outcome.NO_WORKER, f"'{shown}' is not for plain clients; ask it with linebus ask"
-        cure = f"start one with: linebus work {shown}"
+        known_here = name in plain.EXERCISE
+        cure = f"start one with: linebus work {shown if known_here else 'MODULE:OBJECT'}"
         if service is not None and service.offer is not None:
             return Outcome.NO_WORKER, f"no worker offers '{shown}' now; {cure}"
-        if name in plain.EXERCISE:
+        if known_here:
             return Outcome.NO_SERVICE, f"no worker has offered '{shown}' yet; {cure}"
         nearest = self._suggestions.nearest(name, self.offered_names, now)
         hint = f"did you mean '{nearest}'?" if nearest else "no worker has offered it"
