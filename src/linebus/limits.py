@@ -26,6 +26,8 @@ MESSAGE_BYTES_TARGET = 512 * 1024
 MESSAGE_BYTES_MAX = 1024 * 1024
 PEER_MESSAGE_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 MESSAGES_PER_BODY_MAX = 4096
+# The longest message that means something has three frames, with REQ_CORRELATE four.
+FRAMES_MAX = 8
 # The largest number of a line; exact in every language's double.
 NUMBER_MAX = 2**53 - 1
 
@@ -38,7 +40,7 @@ KEY_BYTES = 32
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
 PEER_HWM_MESSAGES = 64
-PLAIN_HWM_MESSAGES = 10_000
+PLAIN_HWM_MESSAGES = 4_000
 LINGER_MS = 500
 HANDSHAKE_MS = 2_000
 RECONNECT_MS = 50
@@ -63,14 +65,26 @@ ACK_LINES = 1_024
 # One window and the part that may overshoot it, twice: a cut may lose all that was acknowledged.
 CLIENT_LINES_MAX = 2 * (WINDOW_LINES + LINES_PER_MESSAGE_MAX) + ACK_LINES
 CLIENT_ABSENCE_S_MAX = 600.0
-CLIENTS_MAX = 65_536
-OUTBOX_MESSAGES_MAX = 100_000
+CLIENTS_MAX = 16_384
 SERVICES_PER_CLIENT_MAX = 256
 # Names that nobody has offered yet, asked for while the broker has just started.
 UNOFFERED_PER_CLIENT_MAX = 64
 GAPS_MAX = 4_096
-# What is queued, leased and kept, by a bound of its bytes in a message.
+# What is queued, leased and kept, by a bound of what it takes in memory. Replies to lines that
+# were taken before that was reached have a reserve. Beyond it a client that holds little is still
+# served, so that nobody is shut out by those who hold much.
 HELD_BYTES_MAX = 512 * 1024 * 1024
+HELD_FOR_REPLIES_BYTES = 128 * 1024 * 1024
+HELD_SHARE_BYTES = 8 * 1024
+# What a text, a run, a kept reply, a client's books for a service, and an interval of seen numbers
+# take beside what is written in them (measured, rounded up).
+TEXT_BYTES = 72
+RUN_BYTES = 256
+ENTRY_BYTES = 320
+BOOKS_BYTES = 1_536
+GAP_BYTES = 96
+# Timers that are void and still in memory, beyond as many as are not.
+TIMERS_VOID_MAX = 1_024
 
 # Lines that come fast are asked in chunks; a chunk that takes longer than this leaves as it is.
 CHUNK_LINES = 2_048
@@ -83,6 +97,7 @@ GREETING_S = 2.0
 
 # -- workers ---------------------------------------------------------------------------------
 WORKERS_MAX = 4_096
+EXECUTORS_MAX = 16_384
 EXECUTORS_PER_WORKER_MAX = 256
 SERVICES_PER_WORKER_MAX = 256
 SERVICES_MAX = 4_096
@@ -102,7 +117,7 @@ VOUCH_RETRY_S = 0.02
 START_GRACE_S = 2.0
 NO_WORKER_GRACE_S = 2.0
 GRACE_STEP_S = 0.05
-PROVISIONAL_SERVICES_MAX = 1_024
+EXPECTED_SERVICES_MAX = 1_024
 
 SLICE_S = 0.010
 SLICES_UNDER_WAY = 2
@@ -128,17 +143,32 @@ SERVICE_WORKERS_SHOWN_MAX = 16
 # Whoever has no reply after this long by its clock will have none.
 TESTING_PATIENCE_S = 60.0
 
+# -- the server's memory ---------------------------------------------------------------------
+# How often it is looked at, how far it may grow beyond what the broker holds before connections
+# are looked at, and how much all of them together may then have sent that is no whole message.
+GUARD_S = 0.1
+GUARD_MEMORY_BYTES = 128 * 1024 * 1024
+GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
+
 # -- suggestions -----------------------------------------------------------------------------
 SUGGESTIONS_CACHED_MAX = 1_024
-SUGGESTIONS_PER_S_MAX = 50
+# Comparing two names of 64 characters can take half a millisecond, of 32 an eighth of that.
+COMPARISONS_PER_S_MAX = 500
+COMPARED_CHARS_MAX = 32
 
 # -- the exercise ----------------------------------------------------------------------------
 # Plain broadcasts wait this long for a worker that has asked for the native way to greet.
 PLAIN_HOLD_S = 0.5
 # A worker's results get through only once its PUB has met our SUB, a little after it subscribed.
 PLAIN_JOIN_S = 0.1
-PLAIN_HELD_LINES_MAX = 10_000
+# Everyone who subscribes may leave his messages unread, so they are short. Several lines wait
+# for each service whatever waits for others.
+PLAIN_TEXT_BYTES_MAX = 32 * 1024
+PLAIN_HELD_LINES_MAX = 4_000
+PLAIN_HELD_BYTES_MAX = 32 * 1024 * 1024
+PLAIN_RESERVED_LINES = 16
 PLAIN_PREFIXES_MAX = 4_096
+PLAIN_PREFIX_BYTES_MAX = 256
 # A worker that found the native way is plain again after this long without a greeting.
 NATIVE_SILENCE_S = 1.0
 # client.py, its input at an end, leaves after this long without any result.
@@ -178,3 +208,4 @@ assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S
 assert (
     ADMIN_PAGE_BYTES + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX < TEXT_BYTES_MAX
 )
+assert 8 * MESSAGE_BYTES_MAX < GUARD_UNFINISHED_BYTES < GUARD_MEMORY_BYTES

@@ -163,6 +163,7 @@ def test_replies_are_kept_until_they_are_acknowledged() -> None:
 
 def test_a_full_broker_answers_nothing_about_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HELD_BYTES_MAX", -1)
+    monkeypatch.setattr(limits, "HELD_SHARE_BYTES", -1)
     world = World()
     client = world.client()
     client.ask(SERVER)

@@ -2,7 +2,9 @@ from linebus import limits
 from linebus.core.clients import Books, Client, count_of
 from linebus.core.dispatch import Service
 from linebus.core.runs import Run
-from linebus.wire.messages import Ended, Offer, Replies
+from linebus.wire.messages import Ended, HelloAgain, Offer, Replies
+
+KEPT = limits.ENTRY_BYTES
 
 
 def replies(first: int, *texts: str) -> Replies:
@@ -24,10 +26,10 @@ def a_client() -> tuple[Client, Books]:
 def test_a_reply_is_kept_until_it_is_acknowledged_and_sent_once() -> None:
     client, books = a_client()
     run = Run(books, 1, ["a", "b"], 2, 0.0)
-    assert client.deliver(run, replies(1, "A", "B"), 30) == 30
+    assert client.deliver(run, replies(1, "A", "B"), 30) == KEPT + 30
     assert client.take() == [replies(1, "A", "B")]
     assert client.take() == []
-    assert books.forget(1, 2) == 30
+    assert books.forget(1, 2) == KEPT + 30
     assert books.forget(1, 2) == 0
 
 
@@ -46,7 +48,7 @@ def test_an_acknowledgement_that_fits_no_reply_is_ignored() -> None:
     client.end(books, replies(5, "A", "B"), 9)
     for first, last in ((5, 5), (6, 6), (1, 2**53 - 1), (5, 7)):
         assert books.forget(first, last) == 0
-    assert books.forget(5, 6) == 9
+    assert books.forget(5, 6) == KEPT + 9
 
 
 def test_books_without_a_line_make_room_for_others() -> None:
@@ -79,3 +81,57 @@ def test_the_greeting_tells_what_is_in_the_books() -> None:
 def test_entries_count_the_requests_that_they_end() -> None:
     assert count_of(replies(1, "A", "B")) == 2
     assert count_of(Ended("echo", 1, 9, "failed", "")) == 9
+
+
+def test_a_reply_acknowledged_before_it_was_sent_is_not_sent_any_more() -> None:
+    client, books = a_client()
+    client.end(books, replies(1, "A"), 1)
+    client.end(books, replies(2, "B"), 1)
+    books.forget(1, 1)
+    assert client.take() == [replies(2, "B")]
+
+
+def test_a_client_that_says_hello_again_and_again_is_sent_everything_once() -> None:
+    client, books = a_client()
+    client.end(books, replies(1, "A"), 1)
+    for _ in range(3):
+        client.send_all_kept()
+    assert client.take() == [replies(1, "A")]
+    assert client.take() == []
+
+
+def test_while_a_client_does_not_read_nothing_waits_that_it_can_ask_again() -> None:
+    client, books = a_client()
+    client.end(books, replies(1, "A"), 1)
+    client.outbox.append(Ended("nosuch", 1, 1, "no_service", "unknown"))
+    client.stall()
+    assert client.again == HelloAgain(0)
+    assert client.take() == [replies(1, "A")]
+    client.again = None
+    client.stall()
+    assert client.again is None
+
+
+def test_books_and_gaps_weigh_something_and_nothing_once_they_are_closed() -> None:
+    client = Client(b"c" * 16, 1)
+    service = offered("gcd")
+    books = client.books_for(service)
+    assert books is not None
+    for number in range(1, 10, 2):
+        books.see(number, number)
+    assert client.overhead == limits.BOOKS_BYTES + 5 * limits.GAP_BYTES
+    books.see(2, 2)
+    assert client.gaps == 4
+    client.end(books, replies(1, "A"), 7)
+    service.queue(books, Run(books, 2, ["b"], 30, 0.0))
+    held = limits.BOOKS_BYTES + 4 * limits.GAP_BYTES + KEPT + 7 + 30
+    assert client.close_books() == held
+    assert (client.overhead, client.take(), service.askers, service.waiting) == (0, [], 0, 0)
+
+
+def test_where_no_books_may_be_opened_those_that_are_open_serve_on() -> None:
+    client = Client(b"c" * 16, 1)
+    gcd, echo = offered("gcd"), offered("echo")
+    books = client.books_for(gcd)
+    assert client.books_for(gcd, may_open=False) is books
+    assert client.books_for(echo, may_open=False) is None

@@ -1,4 +1,5 @@
 from linebus import limits
+from linebus.core.clients import Books, Client
 from linebus.core.directory import Directory
 from linebus.core.workers import Worker
 from linebus.wire.messages import Offer
@@ -59,19 +60,60 @@ def test_control_characters_of_a_name_are_escaped() -> None:
 
 def test_names_that_were_only_asked_for_are_bounded() -> None:
     directory = Directory()
-    for n in range(limits.PROVISIONAL_SERVICES_MAX):
-        assert directory.expect(f"n{n}", 0.0) is not None
+    client = Client(b"c" * 16, 1)
+    for n in range(limits.EXPECTED_SERVICES_MAX):
+        service = directory.expect(f"n{n}", 0.0)
+        assert service is not None
+        Books(client, service)
     assert directory.expect("one more", 0.0) is None
     assert directory.expect("n1", 0.0) is not None
-    assert len(list(directory.never_offered())) == limits.PROVISIONAL_SERVICES_MAX
+    assert len(directory.never_offered()) == limits.EXPECTED_SERVICES_MAX
+
+
+def test_names_that_were_only_asked_for_go_where_others_are_asked_for() -> None:
+    directory = Directory()
+    missed = directory.expect("missed", 0.0)
+    assert missed is not None
+    books = Books(Client(b"c" * 16, 1), missed)
+    for n in range(2 * limits.EXPECTED_SERVICES_MAX):
+        assert directory.expect(f"n{n}", 0.0) is not None
+    assert directory.get("missed") is missed
+    books.close()
+    directory.forget_never_offered()
+    assert directory.never_offered() == []
+    assert directory.get("missed") is None
 
 
 def test_there_is_room_for_so_many_services_and_no_more() -> None:
     directory = Directory()
-    assert directory.has_room_for(offers(*[f"n{n}" for n in range(limits.SERVICES_MAX)]))
+    assert directory.make_room_for(offers(*[f"n{n}" for n in range(limits.SERVICES_MAX)]))
     joined(directory, *[f"n{n}" for n in range(limits.SERVICES_MAX)])
-    assert not directory.has_room_for(offers("another"))
-    assert directory.has_room_for(offers("n1"))
+    assert not directory.make_room_for(offers("another"))
+    assert directory.make_room_for(offers("n1"))
+
+
+def test_names_that_nobody_would_miss_make_room_the_longest_absent_first() -> None:
+    directory = Directory()
+    for n in range(limits.SERVICES_MAX):
+        worker = joined(directory, f"n{n}")
+        if n in (3, 4, 5):
+            directory.leave(worker, 10.0 - n)
+    asked = directory.get("n5")
+    assert asked is not None
+    Books(Client(b"c" * 16, 1), asked)
+    assert directory.make_room_for(offers("another", "n3"))
+    assert directory.get("n4") is None, "n3 comes back, n5 is asked for"
+    joined(directory, "another", "n3")
+    assert not directory.make_room_for(offers("one more"))
+    assert directory.get("n5") is asked
+    assert "n4" not in directory.offered_names()
+
+
+def test_the_brokers_own_services_make_room_for_nobody() -> None:
+    directory = Directory()
+    directory.add_own(Offer("linebus.server", "", ""), 0.0)
+    joined(directory, *[f"n{n}" for n in range(limits.SERVICES_MAX - 1)])
+    assert not directory.make_room_for(offers("another"))
 
 
 def test_the_cure_names_what_can_be_started() -> None:

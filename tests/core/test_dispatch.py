@@ -110,3 +110,17 @@ def test_a_busy_executor_waits_while_one_of_another_pool_is_idle() -> None:
     service.queue(books, a_run(books, 2, 1))
     assert pool.dispatch(0.0) == []
     assert other_pool.dispatch(0.0) == [two]
+
+
+def test_a_service_is_idle_where_nobody_would_miss_it() -> None:
+    service = Service("echo", 0.0)
+    assert service.is_idle
+    books = books_for(service)
+    assert not service.is_idle
+    books.close()
+    pool = a_pool(service)
+    assert not service.is_idle
+    service.pools.remove(pool)
+    assert service.is_idle
+    service.is_own = True
+    assert not service.is_idle

@@ -147,7 +147,7 @@ def test_a_blank_line_disturbs_nothing(world: World, frame: bytes) -> None:
     assert world.published == []
 
 
-@pytest.mark.parametrize("frame", [b"\xff\xfe", b"gcd " + b"1" * (limits.LINE_BYTES_MAX + 1)])
+@pytest.mark.parametrize("frame", [b"\xff\xfe", b"gcd " + b"1" * (limits.PLAIN_TEXT_BYTES_MAX + 1)])
 def test_what_is_no_line_brings_an_error_line(world: World, frame: bytes) -> None:
     world.broker.plain.request(frame, world.now)
     world.pump()
@@ -175,6 +175,7 @@ def test_plain_lines_in_the_books_are_bounded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PLAIN_HELD_LINES_MAX", 3)
+    monkeypatch.setattr(limits, "PLAIN_RESERVED_LINES", 2)
     world.guardian({"gcd": gcd}, procs=0)
     world.pump()
     for _ in range(5):
@@ -192,3 +193,35 @@ def test_held_plain_lines_are_bounded(world: World, monkeypatch: pytest.MonkeyPa
         ask(world, "gcd 12 18")
     [text] = world.published
     assert "overloaded" in text
+
+
+def test_a_line_that_is_too_long_is_met_with_the_cure(world: World) -> None:
+    world.broker.plain.request(b"gcd " + b"1" * limits.PLAIN_TEXT_BYTES_MAX, world.now)
+    world.broker.plain.result([b"x" * limits.PLAIN_TEXT_BYTES_MAX, b"is prime"])
+    world.pump()
+    refused, dropped = world.published
+    assert refused.endswith("ask long lines with linebus ask")
+    assert dropped.startswith("error: a plain worker's result is too long: 32777 bytes")
+
+
+def test_whoever_subscribes_again_and_again_does_not_hold_up_the_exercise(world: World) -> None:
+    subscribe(world, b"gcd")
+    world.broker.plain.request(b"gcd 12 18", world.now)
+    end = world.now + limits.PLAIN_HOLD_S
+    while world.now < end:
+        for frame in (b"\x01linebus/", b"\x01x"):
+            world.broker.plain.subscription(frame, world.now)
+        world.pass_time(limits.PLAIN_JOIN_S / 2)
+    assert world.broadcast == ["gcd 12 18"]
+
+
+def test_held_lines_are_looked_at_once_a_round_however_many_workers_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(world.broker.plain, "reconsider", looks.append)
+    for n in range(100):
+        world.broker.plain.subscription(b"\x01%d" % n, world.now)
+        world.guardian({"gcd": gcd}, procs=0)
+    world.broker_round()
+    assert looks == [world.now]

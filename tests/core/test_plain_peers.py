@@ -69,6 +69,17 @@ def test_prefixes_are_bounded() -> None:
     for n in range(2 * limits.PLAIN_PREFIXES_MAX):
         workers.subscription(b"\x01%d" % n, 0.0)
     assert len(workers._prefixes) == limits.PLAIN_PREFIXES_MAX
+    workers.subscription(b"\x01isprime", 0.0)
+    assert workers.audience("isprime 7") is Audience.PREFIX, "the exercise always has room"
+
+
+def test_a_prefix_longer_than_any_that_makes_sense_is_not_kept() -> None:
+    workers = PlainWorkers()
+    prefix = b"p" * limits.PLAIN_PREFIX_BYTES_MAX
+    workers.subscription(b"\x01" + prefix + b"p", 0.0)
+    assert workers.audience("p" * 1_000) is Audience.NOBODY
+    workers.subscription(b"\x01" + prefix, 0.0)
+    assert workers.audience("p" * 1_000) is Audience.PREFIX
 
 
 def test_a_worker_that_asks_for_the_native_way_is_waited_for_a_moment() -> None:
@@ -93,3 +104,42 @@ def test_held_lines_are_bounded_and_keep_their_order() -> None:
     assert not held.hold("one more", 0.0)
     assert [line for _, line in held.take_all()][:2] == ["line 0", "line 1"]
     assert held.take_all() == []
+
+
+def test_held_lines_are_bounded_by_their_bytes_too() -> None:
+    held, line = HeldLines(), "x" * limits.PLAIN_TEXT_BYTES_MAX
+    count = 0
+    while held.hold(line, 0.0):
+        count += 1
+    assert count == limits.PLAIN_HELD_BYTES_MAX // (len(line) + limits.TEXT_BYTES)
+    assert len(held.take_all()) == count
+    assert held.hold(line, 0.0)
+
+
+def plain_books(clients: PlainClients, service: Service, lines: int) -> None:
+    books = clients.books_for(service)
+    assert books is not None
+    books.hold(lines)
+
+
+def test_a_service_that_does_not_answer_leaves_room_for_the_others() -> None:
+    clients, dead, live = PlainClients(Effects()), Service("dead", 0.0), Service("live", 0.0)
+    plain_books(clients, dead, limits.PLAIN_HELD_LINES_MAX)
+    assert clients.books_for(dead) is None
+    plain_books(clients, live, limits.PLAIN_RESERVED_LINES - 1)
+    plain_books(clients, live, 1)
+    assert clients.books_for(live) is None
+
+
+def test_the_books_of_plain_clients_go_when_they_are_idle() -> None:
+    clients = PlainClients(Effects())
+    busy = Service("busy", 0.0)
+    plain_books(clients, busy, 1)
+    clients.next_number("busy")
+    for n in range(3 * limits.SERVICES_PER_CLIENT_MAX):
+        plain_books(clients, Service(f"s{n}", 0.0), 0)
+        clients.next_number(f"s{n}")
+    assert len(clients.books) <= limits.SERVICES_PER_CLIENT_MAX
+    assert len(clients._last_numbers) <= limits.SERVICES_PER_CLIENT_MAX
+    assert clients.books["busy"].service is busy
+    assert clients.next_number("busy") == 2

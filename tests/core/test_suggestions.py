@@ -8,10 +8,25 @@ def test_the_nearest_known_name_is_found() -> None:
 
 
 def test_a_flood_of_names_costs_a_bounded_number_of_comparisons_a_second() -> None:
+    suggestions, known = Suggestions(), ["isprime", "gcd"]
+    found = [suggestions.nearest(f"isprim{n}", lambda: known, 5.0) for n in range(1_000)]
+    per_name = 1 + len(known)
+    assert sum(map(bool, found)) == -(-limits.COMPARISONS_PER_S_MAX // per_name)
+    assert suggestions.nearest("isprim_", lambda: known, 6.1) == "isprime"
+
+
+def test_thousands_of_known_names_are_not_all_compared() -> None:
     suggestions = Suggestions()
-    found = [suggestions.nearest(f"isprim{n}", lambda: ["isprime"], 5.0) for n in range(1_000)]
-    assert sum(name is not None for name in found) == limits.SUGGESTIONS_PER_S_MAX
-    assert suggestions.nearest("isprim_", lambda: ["isprime"], 6.1) == "isprime"
+    known = ["isprime", *[f"n{n}" for n in range(limits.SERVICES_MAX)]]
+    assert suggestions.nearest("isprme", lambda: known, 5.0) == "isprime"
+    assert suggestions.nearest("isprm", lambda: known, 5.0) is None
+    assert suggestions.nearest("isprm", lambda: known, 6.0) == "isprime"
+
+
+def test_long_names_are_not_compared_since_that_takes_long() -> None:
+    long = "isprime" + "_" * limits.COMPARED_CHARS_MAX
+    assert Suggestions().nearest(long, lambda: ["isprime", long + "_"], 5.0) is None
+    assert Suggestions().nearest("isprime_", lambda: [long, "isprime"], 5.0) == "isprime"
 
 
 def test_what_was_found_is_remembered_until_the_names_change() -> None:

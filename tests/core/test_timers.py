@@ -1,5 +1,6 @@
 from math import inf
 
+from linebus import limits
 from linebus.core.timers import Cause, Timers
 
 
@@ -30,3 +31,35 @@ def test_a_timer_set_while_others_go_off_can_be_due_at_once() -> None:
         if len(seen) == 1:
             timers.set(1.5, Cause.PLAIN_HOLD_OVER)
     assert seen == [Cause.START_GRACE_OVER, Cause.PLAIN_HOLD_OVER]
+
+
+def test_a_timer_that_is_set_again_counts_from_then_on() -> None:
+    timers = Timers()
+    timers.set(1.0, Cause.NOT_BACK, "session")
+    timers.set(5.0, Cause.NOT_BACK, "session")
+    timers.set(3.0, Cause.WORKER_SILENT, "session")
+    assert timers.next_at() == 3.0
+    assert list(timers.due(4.0)) == [(Cause.WORKER_SILENT, "session")]
+    assert list(timers.due(9.0)) == [(Cause.NOT_BACK, "session")]
+    assert timers.next_at() == inf
+
+
+def test_what_has_ended_takes_its_timers_with_it() -> None:
+    timers = Timers()
+    timers.set(1.0, Cause.NOT_BACK, "gone")
+    timers.set(2.0, Cause.NOT_BACK, "here")
+    timers.forget(Cause.NOT_BACK, "gone")
+    timers.forget(Cause.NOT_BACK, "never set")
+    assert timers.next_at() == 2.0
+    assert list(timers.due(9.0)) == [(Cause.NOT_BACK, "here")]
+
+
+def test_whoever_comes_and_goes_fills_no_memory() -> None:
+    timers = Timers()
+    timers.set(7.0, Cause.START_GRACE_OVER)
+    for n in range(20 * limits.TIMERS_VOID_MAX):
+        timers.set(1000.0 + n, Cause.NOT_BACK, n)
+        timers.forget(Cause.NOT_BACK, n)
+        timers.set(2000.0 + n, Cause.WORKER_SILENT, "the same")
+    assert len(timers) <= 2 * 2 + limits.TIMERS_VOID_MAX
+    assert [cause for cause, _ in timers.due(1e9)] == [Cause.START_GRACE_OVER, Cause.WORKER_SILENT]

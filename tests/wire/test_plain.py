@@ -27,7 +27,7 @@ def test_what_is_not_utf_8_is_no_line(frame: bytes) -> None:
 
 
 def test_the_longest_line_is_one_and_a_longer_one_is_none() -> None:
-    longest = b"x" * limits.LINE_BYTES_MAX
+    longest = b"x" * limits.PLAIN_TEXT_BYTES_MAX
     assert plain.decode(longest) == longest.decode()
     assert plain.decode(longest + b"x") is None
 

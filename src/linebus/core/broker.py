@@ -10,6 +10,7 @@ else.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,14 @@ from linebus.wire.packing import bytes_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+_FULL = "the server holds as much as it can; ask again later"
+
+
+def _between(offsets: list[int], start: int, end: int) -> list[int]:
+    """Return those of the sorted offsets that lie in `start`…`end`, counted from `start`."""
+    here = offsets[bisect_left(offsets, start) : bisect_left(offsets, end)] if offsets else offsets
+    return [offset - start for offset in here]
+
 
 class Broker:
     """Routes lines to workers and exactly one reply to each back, without any I/O.
@@ -57,6 +66,10 @@ class Broker:
         self._routes: dict[Route, Session] = {}
         self._clients: dict[bytes, Client] = {}
         self._workers: dict[bytes, Worker] = {}
+        # Those without a connection, the longest absent first.
+        self._absent: dict[type[Session], dict[Session, None]] = {
+            kind: {} for kind in (Client, Worker, Executor)
+        }
         self._vouchers: dict[bytes, Worker] = {}
         self._directory = Directory()
         self._stirred: dict[Pool, None] = {}
@@ -87,7 +100,7 @@ class Broker:
     def _greet_client(self, route: Route, hello: m.ClientHello, now: float) -> None:
         client = self._clients.get(hello.session)
         if client is None:
-            if len(self._clients) >= limits.CLIENTS_MAX:
+            if len(self._clients) >= limits.CLIENTS_MAX and not self._make_room(Client, now):
                 self._refuse(route, "too_many_clients", "the server has all the clients it takes")
                 return
             client = self._clients[hello.session] = Client(hello.session, self._next_number())
@@ -105,10 +118,10 @@ class Broker:
     def _greet_worker(self, route: Route, hello: m.WorkerHello, now: float) -> None:
         worker = self._workers.get(hello.session)
         if worker is None:
-            if len(self._workers) >= limits.WORKERS_MAX:
+            if len(self._workers) >= limits.WORKERS_MAX and not self._make_room(Worker, now):
                 self._refuse(route, "too_many_workers", "the server has all the workers it takes")
                 return
-            if not self._directory.has_room_for(hello.services):
+            if not self._directory.make_room_for(hello.services):
                 self._refuse(route, "too_many_services", "the server knows as many names as it can")
                 return
             worker = self._workers[hello.session] = Worker(
@@ -138,6 +151,7 @@ class Broker:
         )
         if executor is None or not goes_on:
             if executor is not None:
+                self._supersede(executor, route)
                 self._end_executor(executor, now)
             number, stream = self._next_number(), self._fresh_token()
             executor = Executor(hello.session, number, worker, key_hash, stream)
@@ -160,10 +174,25 @@ class Broker:
             self.disconnected(route, now)
         if session.route is not None:
             del self._routes[session.route]
+            self._supersede(session, route)
+        self._absent[type(session)].pop(session, None)
         self._routes[route] = session
         session.attach(route, token, greeting)
         session.heard_at = now
         self._with_news[session] = None
+
+    def _supersede(self, session: Session, route: Route) -> None:
+        """Have the connection cut that a session has left for another: nobody reads from it."""
+        if session.route is not None and session.route != route:
+            self.effects.cut.append(session.route)
+
+    def _make_room(self, kind: type[Session], now: float) -> bool:
+        """End the session that has been absent longest; return False where all are here."""
+        longest = next(iter(self._absent[kind]), None)
+        if longest is None:
+            return False
+        self._end(longest, now)
+        return True
 
     def _refuse(self, route: Route, code: str, text: str) -> None:
         self.effects.notes[route] = m.Refusal(code, text[: limits.DESCRIPTION_CHARS_MAX])
@@ -230,9 +259,11 @@ class Broker:
         self._with_news.pop(session, None)
         if isinstance(session, Executor):
             self._stir(session)
-        if not session.is_awaited:
-            session.is_awaited = True
-            self._timers.set(now + self._absence_s(session), Cause.NOT_BACK, session)
+        if isinstance(session, Client) and not session.lines_held:
+            self._end_client(session)  # all it asked has ended: nothing can be asked again of it
+            return
+        self._absent[type(session)][session] = None
+        self._timers.set(now + self._absence_s(session), Cause.NOT_BACK, session)
 
     def _absence_s(self, session: Session) -> float:
         """Return how long a session may be without a connection."""
@@ -247,40 +278,52 @@ class Broker:
     # -- clients -----------------------------------------------------------------------------
 
     def _ask(self, client: Client, ask: m.Ask, now: float) -> str | None:
+        before = client.overhead
+        self._take_ask(client, ask, now)
+        self._hold(client, client.overhead - before)
+        if client.lines_held > limits.CLIENT_LINES_MAX:
+            return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
+        return "too many gaps in the numbers" if client.gaps > limits.GAPS_MAX else None
+
+    def _take_ask(self, client: Client, ask: m.Ask, now: float) -> None:
         service = self._service_for(ask.service, now)
-        books = client.books_for(service) if service is not None else None
-        if books is None:
-            outcome, text = self._absence(ask.service, now)
-            if service is not None and service.offer is not None:
-                outcome = Outcome.OVERLOADED
-                text = f"{len(client.books)} services are asked at once; wait for some replies"
-            # Nothing is kept without books: where this is lost, the client asks again.
-            ended = m.Ended(ask.service, ask.first, len(ask.lines), outcome, text)
-            client.outbox.append(ended)
-            self._with_news[client] = None
-            return "too many errors are not read" if client.is_choked else None
+        may_open = self._has_room(client, limits.BOOKS_BYTES)
+        books = client.books_for(service, may_open=may_open) if service is not None else None
         last = ask.first + len(ask.lines) - 1
-        for first, until in books.seen.missing(ask.first, last):
+        missing = books.seen.missing(ask.first, last) if books is not None else []
+        if books is None or (not may_open and missing == [(ask.first, last)]):
+            # Nothing is kept without books: where this is lost, the client asks again.
+            why = self._why_not_taken(client, service, ask.service, now)
+            client.outbox.append(m.Ended(ask.service, ask.first, len(ask.lines), *why))
+            self._with_news[client] = None
+            return
+        for first, until in missing:
             lines = ask.lines[first - ask.first : until - ask.first + 1]
             if books.service.is_own:
                 self._answer(books, first, lines, now)
             else:
                 self._accept(books, first, lines, now, values=ask.values)
-        books.seen.add(ask.first, last)
-        if client.lines_held > limits.CLIENT_LINES_MAX:
-            return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
-        return "too many gaps in the numbers" if len(books.seen) > limits.GAPS_MAX else None
+        books.see(ask.first, last)
+
+    def _why_not_taken(
+        self, client: Client, service: Service | None, name: str, now: float
+    ) -> tuple[Outcome, str]:
+        if service is None or service.offer is None:
+            return self._absence(name, now)
+        if not self._has_room(client, limits.BOOKS_BYTES):
+            return Outcome.OVERLOADED, _FULL
+        text = f"{len(client.books)} services are asked at once; wait for some replies"
+        return Outcome.OVERLOADED, text
 
     def _accept(
         self, books: Books, first: int, lines: list[str], now: float, *, values: bool = False
     ) -> None:
         books.hold(len(lines))
-        size = bytes_of(lines)
-        if self._held_bytes + size > limits.HELD_BYTES_MAX:
-            text = "the server holds as much as it can; ask again later"
-            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, text, (first, len(lines)))
+        size = bytes_of(lines) + limits.RUN_BYTES
+        if not self._has_room(books.client, size):
+            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, _FULL, (first, len(lines)))
             return
-        self._held_bytes += size
+        self._hold(books.client, size)
         service = books.service
         service.queue(books, Run(books, first, lines, size, now, values=values))
         self._await_worker(service, now)
@@ -290,7 +333,7 @@ class Broker:
         books.hold(len(lines))
         client, name = books.client, books.service.name
         allowed = client.admin_allowance(len(lines), now)
-        if self._held_bytes > limits.HELD_BYTES_MAX:
+        if not self._has_room(client):
             allowed = 0
         texts: list[str] = []
         failed: list[int] = []
@@ -302,7 +345,7 @@ class Broker:
                 texts.append(str(error))
         if texts:
             replies = m.Replies(name, first, texts, failed, 0, 1, 0.0, 0.0)
-            self._held_bytes += client.end(books, replies, bytes_of(texts))
+            self._hold(client, client.end(books, replies, bytes_of(texts)))
             self._with_news[client] = None
         if allowed < len(lines):
             text = f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself"
@@ -331,12 +374,28 @@ class Broker:
             return Outcome.NO_WORKER, f"only plain workers offer '{shown}'; ask it with client.py"
         return self._directory.absence(name, now)
 
+    def _hold(self, client: Client, size: int) -> None:
+        """Count bytes that are held for a client from now on (or, below 0, no more)."""
+        self._held_bytes += size
+        client.held_bytes += size
+
+    def _has_room(self, client: Client, size: int = 0, *, for_reply: bool = False) -> bool:
+        """Return whether so many more bytes may be held for a client.
+
+        Where others use up all there is, a small share is left to each.
+        """
+        reserve = limits.HELD_FOR_REPLIES_BYTES if for_reply else 0
+        return (
+            self._held_bytes + size <= limits.HELD_BYTES_MAX + reserve
+            or client.held_bytes + size <= client.share_bytes
+        )
+
     def _ack(self, client: Client, ack: m.Ack) -> None:
         books = client.books.get(ack.service)
         if books is None:
             return
         for first, last in ack.intervals:
-            self._held_bytes -= books.forget(first, last)
+            self._hold(client, -books.forget(first, last))
 
     # -- replies -----------------------------------------------------------------------------
 
@@ -347,14 +406,13 @@ class Broker:
             return "texts for lines that were not sent"
         if any(offset >= len(texts) for offset in failed):
             return "a failed line beyond the texts"
-        if skip:  # sent again after a reconnect: what is known already is passed over
-            texts, failed = texts[skip:], [offset - skip for offset in failed if offset >= skip]
-        while texts:
-            lease = executor.leases[0]
-            count = min(lease.run.count, len(texts))
-            here = texts if count == len(texts) else texts[:count]
-            self._deliver(executor, here, [f for f in failed if f < count], answers.ran_s)
-            texts, failed = texts[count:], [f - count for f in failed if f >= count]
+        failed.sort()
+        start = skip  # sent again after a reconnect: what is known already is passed over
+        while start < len(texts):
+            end = min(start + executor.leases[0].run.count, len(texts))
+            here = texts if end - start == len(texts) else texts[start:end]
+            self._deliver(executor, here, _between(failed, start, end), answers.ran_s)
+            start = end
         executor.credit = answers.credit
         self._stir(executor)
         return None
@@ -365,7 +423,11 @@ class Broker:
         lease = executor.leases[0]
         run, count = lease.run, len(texts)
         client = run.books.client
-        if not client.ended:
+        size = bytes_of(texts)
+        if not self._has_room(client, size, for_reply=True):
+            text = "the server holds as much as it can and had to drop the reply; ask again later"
+            self._finish(run.books, State.LEASED, Outcome.OVERLOADED, text, (run.first, count))
+        elif not client.ended:
             service = run.books.service.name
             replies = m.Replies(
                 service,
@@ -377,9 +439,9 @@ class Broker:
                 lease.queued_s,
                 ran_s,
             )
-            self._held_bytes += client.deliver(run, replies, bytes_of(texts))
+            self._hold(client, client.deliver(run, replies, size))
             self._with_news[client] = None
-        self._held_bytes -= run.drop(count)
+        self._hold(client, -run.drop(count))
         lease.first += count
         executor.answered += count
         if not run.count:
@@ -393,7 +455,7 @@ class Broker:
         if books.client.ended:
             return
         ended: Entry = m.Ended(books.service.name, *lines, outcome, text)
-        self._held_bytes += books.client.end(books, ended, len(text))
+        self._hold(books.client, books.client.end(books, ended, len(text)))
         self._with_news[books.client] = None
 
     # -- workers -----------------------------------------------------------------------------
@@ -407,7 +469,8 @@ class Broker:
     def _vouch(self, worker: Worker, key_hash: bytes) -> str | None:
         if len(worker.vouched) >= limits.EXECUTORS_PER_WORKER_MAX:
             return "a worker vouches for more executors than allowed"
-        if self._vouchers.setdefault(key_hash, worker) is worker:
+        has_room = key_hash in self._vouchers or len(self._vouchers) < limits.EXECUTORS_MAX
+        if has_room and self._vouchers.setdefault(key_hash, worker) is worker:
             worker.vouched.setdefault(key_hash, None)
         return None
 
@@ -439,9 +502,9 @@ class Broker:
     def _requeue(self, run: Run, reason: str, now: float) -> None:
         client, service = run.books.client, run.books.service
         if client.ended:
-            self._held_bytes -= run.size
+            self._hold(client, -run.size)
         elif run.strikes >= limits.STRIKES_MAX:
-            self._held_bytes -= run.size
+            self._hold(client, -run.size)
             text = f"{run.strikes} executors died while working on it; the last: {reason}"
             lines = (run.first, run.count)
             self._finish(run.books, State.LEASED, Outcome.QUARANTINED, text, lines)
@@ -471,6 +534,8 @@ class Broker:
     def _close(self, session: Session) -> None:
         session.ended = True
         self._with_news.pop(session, None)
+        self._absent[type(session)].pop(session, None)
+        self._timers.forget(Cause.NOT_BACK, session)
         if session.route is not None:
             self._routes.pop(session.route, None)
             session.route = None
@@ -487,16 +552,16 @@ class Broker:
     def _end_client(self, client: Client) -> None:
         self._clients.pop(client.ident, None)
         self._close(client)
-        for books in client.books.values():
-            self._held_bytes -= sum(run.size for run in books.service.clear(books))
-            self._held_bytes -= sum(size for _, size in books.kept.values())
+        self._hold(client, -client.close_books())
 
     def _end_worker(self, worker: Worker, now: float) -> None:
         self._workers.pop(worker.ident, None)
         self._close(worker)
+        self._timers.forget(Cause.WORKER_SILENT, worker)
         self._vouch_only_for(worker, [], now)
         for service in self._directory.leave(worker, now):
-            self._await_worker(service, now)
+            if service.waiting:
+                self._await_worker(service, now)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -518,10 +583,12 @@ class Broker:
                     self._worker_silent(about, now)
                 case Cause.PLAIN_HOLD_OVER, None:
                     self.plain.hold_over(now)
+        self.plain.settle(now)
 
     def _start_grace_over(self, now: float) -> None:
         for service in self._directory.never_offered():
             self._end_waiting(service, now, grace_s=0.0)
+        self._directory.forget_never_offered()
         self.plain.reconsider(now)
 
     def _no_worker_grace_over(self, service: Service, now: float) -> None:
@@ -543,18 +610,16 @@ class Broker:
         for books in list(service.ring):
             for run in service.clear(books):
                 if now >= run.received_at + grace_s:
-                    self._held_bytes -= run.size
+                    self._hold(books.client, -run.size)
                     self._finish(books, State.QUEUED, outcome, text, (run.first, run.count))
                 else:
                     service.queue(books, run)
 
     def _not_back(self, session: Session, now: float) -> None:
-        session.is_awaited = False
         if session.ended or session.route is not None:
             return
         back_until = session.lost_at + self._absence_s(session)
         if now < back_until:
-            session.is_awaited = True
             self._timers.set(back_until, Cause.NOT_BACK, session)
         else:
             self._end(session, now)
@@ -567,6 +632,11 @@ class Broker:
             self._timers.set(silent_at, Cause.WORKER_SILENT, worker)
         else:
             self._end(worker, now)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is queued, leased and kept, by a bound of what it takes in memory."""
+        return self._held_bytes
 
     def _heartbeat_s(self) -> float:
         return max(limits.HEARTBEAT_S, len(self._workers) / limits.HEARTBEATS_PER_S_MAX)
@@ -598,6 +668,7 @@ class Broker:
         for session in list(self._with_news):
             to = session.route
             if to in stalled:
+                session.stall()
                 continue
             del self._with_news[session]
             if to is None:  # what it is owed is kept until it is back
@@ -605,6 +676,9 @@ class Broker:
             if session.greeting is not None:
                 yield to, VERSION, [session.greeting]
                 session.greeting = None
+            if session.again is not None:
+                yield to, VERSION, [session.again]
+                session.again = None
             messages = session.take()
             if messages:
                 yield to, session.token, messages

@@ -2,6 +2,7 @@
 
 The kept replies are the outbox: what has not been sent is a queue of references to them, no second
 copy. After a reconnect everything kept is sent once more; the client's session drops what it has.
+The outbox proper holds only what is not kept: the ends of requests for which there are no books.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from linebus import limits
 from linebus.core.intervals import IntervalSet
 from linebus.core.sessions import Session
-from linebus.wire.messages import Ended, Replies
+from linebus.wire.messages import Ended, HelloAgain, Replies
 
 if TYPE_CHECKING:
     from linebus.core.dispatch import Service
@@ -34,6 +35,7 @@ class Books:
 
     def __init__(self, client: Client, service: Service) -> None:
         """Start with nothing seen."""
+        service.askers += 1
         self.client = client
         self.service = service
         self.seen = IntervalSet()
@@ -47,6 +49,21 @@ class Books:
         self.lines_held += lines
         self.client.lines_held += lines
 
+    def see(self, first: int, last: int) -> None:
+        """Note numbers as seen, whatever becomes of them."""
+        before = len(self.seen)
+        self.seen.add(first, last)
+        self.client.gaps += len(self.seen) - before
+
+    def close(self) -> int:
+        """Forget everything; return the bytes of what was queued and kept."""
+        size = sum(run.size for run in self.service.clear(self))
+        size += sum(size for _, size in self.kept.values())
+        self.kept.clear()
+        self.client.gaps -= len(self.seen)
+        self.service.askers -= 1
+        return size
+
     def forget(self, first: int, last: int) -> int:
         """Forget the kept reply that covers `first`…`last`; return its bytes.
 
@@ -57,6 +74,7 @@ class Books:
         if entry is None or first + count_of(entry) - 1 != last:
             return 0
         del self.kept[first]
+        self.client.unqueue(entry)
         self.hold(-count_of(entry))
         return size
 
@@ -69,26 +87,37 @@ class Client(Session):
         super().__init__(ident, number)
         self.books: dict[str, Books] = {}
         self.lines_held = 0
-        self._unsent: deque[Entry] = deque()
+        self.held_bytes = 0
+        self.gaps = 0  # intervals of seen numbers, in all books
+        self._unsent: dict[int, Entry] = {}  # by identity, so that an acknowledged one can go
+        self._is_back = False
         self._second = 0.0
         self._admin_lines = 0
 
-    def books_for(self, service: Service) -> Books | None:
+    def books_for(self, service: Service, *, may_open: bool = True) -> Books | None:
         """Return the books for a service, None where too many services are asked at once.
+
+        Where new ones may not be opened, None too if there are none yet.
 
         Books without a line in them can go: all that they have seen is answered and acknowledged,
         so it is never asked again.
         """
         books = self.books.get(service.name)
-        if books is None:
+        if books is None and may_open:
             if len(self.books) >= limits.SERVICES_PER_CLIENT_MAX:
-                self.books = {name: b for name, b in self.books.items() if b.lines_held}
+                self.close_idle_books()
             if len(self.books) >= limits.SERVICES_PER_CLIENT_MAX:
                 return None
             if service.offer is None and self._unoffered() >= limits.UNOFFERED_PER_CLIENT_MAX:
                 return None
             books = self.books[service.name] = Books(self, service)
         return books
+
+    def close_idle_books(self) -> None:
+        """Close the books without a line in them."""
+        for idle in [each for each in self.books.values() if not each.lines_held]:
+            idle.close()
+            del self.books[idle.service.name]
 
     def admin_allowance(self, wanted: int, now: float) -> int:
         """Return how many of so many lines for the broker itself may be answered now."""
@@ -107,15 +136,41 @@ class Client(Session):
 
     def end(self, books: Books, entry: Entry, size: int) -> int:
         """Keep an entry until it is acknowledged, and queue it; return the bytes that are kept."""
+        size += limits.ENTRY_BYTES
         books.kept[entry.first] = (entry, size)
-        self._unsent.append(entry)
+        self._unsent[id(entry)] = entry
         return size
 
+    def unqueue(self, entry: Entry) -> None:
+        """Do not send an entry that is acknowledged already."""
+        self._unsent.pop(id(entry), None)
+
+    @property
+    def share_bytes(self) -> int:
+        """What may be held for it however much is held for others."""
+        return limits.HELD_SHARE_BYTES
+
+    @property
+    def overhead(self) -> int:
+        """The bytes of its books without a line in them."""
+        return len(self.books) * limits.BOOKS_BYTES + self.gaps * limits.GAP_BYTES
+
+    def close_books(self) -> int:
+        """Forget everything; return the bytes of all that was held."""
+        size = self.overhead + sum(books.close() for books in self.books.values())
+        self.books.clear()
+        self._unsent.clear()
+        return size
+
+    def stall(self) -> None:
+        """Keep nothing for which there are no books: the client shall ask again."""
+        if self.outbox:
+            self.outbox.clear()
+            self.again = HelloAgain(0)
+
     def send_all_kept(self) -> None:
-        """Queue everything that is kept once more: the client is back."""
-        self._unsent = deque(
-            entry for books in self.books.values() for entry, _ in books.kept.values()
-        )
+        """Send everything that is kept once more: the client is back, however often it says so."""
+        self._is_back = True
 
     def seen(self) -> dict[str, list[tuple[int, int]]]:
         """Return the numbers in the books by service, as the greeting tells them."""
@@ -123,7 +178,11 @@ class Client(Session):
 
     def take(self) -> list[Message]:
         """Hand out what is to be sent; the replies stay kept."""
+        if self._is_back:
+            self._is_back = False
+            kept = (books.kept.values() for books in self.books.values())
+            self._unsent = {id(entry): entry for entries in kept for entry, _ in entries}
         messages = super().take()
-        messages.extend(self._unsent)
+        messages.extend(self._unsent.values())
         self._unsent.clear()
         return messages

@@ -12,18 +12,23 @@ from linebus.wire import plain
 from linebus.wire.messages import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from linebus.core.workers import Worker
     from linebus.wire.messages import Offer
 
 
 class Directory:
-    """All services that are known, and those that were only asked for while the broker started."""
+    """All services that were offered, and those that were only asked for while the broker started.
+
+    Where there is no room for a new name, names go that nobody would miss: no worker offers them
+    and no client has books for them. Of those that were offered the longest absent go first.
+    """
 
     def __init__(self) -> None:
         """Start with no service."""
         self._services: dict[str, Service] = {}
+        self._expected: dict[str, Service] = {}
         self._pools: dict[tuple[str, ...], Pool] = {}
         self._suggestions = Suggestions()
         self._offered: list[str] | None = None  # sorted, while it is known
@@ -36,30 +41,53 @@ class Directory:
 
     def get(self, name: str) -> Service | None:
         """Return the service of this name that was offered or asked for, if any."""
-        return self._services.get(name)
+        return self._services.get(name) or self._expected.get(name)
 
-    def never_offered(self) -> Iterator[Service]:
-        """Yield the services that were asked for and that no worker has ever offered."""
-        return (service for service in self._services.values() if service.offer is None)
+    def never_offered(self) -> list[Service]:
+        """Return the services that were asked for and that no worker has ever offered."""
+        return list(self._expected.values())
 
     def expect(self, name: str, now: float) -> Service | None:
         """Return the service of this name as one that may still be offered; None: no room."""
-        service = self._services.get(name)
-        if service is None and len(self._services) < limits.PROVISIONAL_SERVICES_MAX:
-            service = self._services[name] = Service(name, now)
+        service = self.get(name)
+        if service is None:
+            if len(self._expected) >= limits.EXPECTED_SERVICES_MAX:
+                self.forget_never_offered()
+            if len(self._expected) >= limits.EXPECTED_SERVICES_MAX:
+                return None
+            service = self._expected[name] = Service(name, now)
         return service
 
-    def has_room_for(self, offers: Sequence[Offer]) -> bool:
-        """Return whether the names of these offers fit."""
-        new = {offer.name for offer in offers} - self._services.keys()
-        return len(self._services) + len(new) <= limits.SERVICES_MAX
+    def forget_never_offered(self) -> None:
+        """Forget the names that were only asked for, as far as nobody would miss them."""
+        for service in self.never_offered():
+            if service.is_idle:
+                del self._expected[service.name]
+
+    def make_room_for(self, offers: Sequence[Offer]) -> bool:
+        """Return whether the names of these offers fit, others having gone where need be."""
+        names = {offer.name for offer in offers}
+        surplus = len(self._services.keys() | names) - limits.SERVICES_MAX
+        if surplus > 0:
+            idle = [
+                service
+                for name, service in self._services.items()
+                if service.is_idle and name not in names
+            ]
+            if len(idle) < surplus:
+                return False
+            for service in sorted(idle, key=lambda each: each.absent_at)[:surplus]:
+                del self._services[service.name]
+        return True
 
     def join(self, worker: Worker, offers: Sequence[Offer], now: float) -> None:
         """Put a worker into the pool of those that offer the same services."""
         self._offered = None
         for offer in offers:
-            service = self._services.setdefault(offer.name, Service(offer.name, now))
+            service = self.get(offer.name) or Service(offer.name, now)
             service.offer = offer
+            self._services[offer.name] = service
+            self._expected.pop(offer.name, None)
         names = tuple(sorted({offer.name for offer in offers}))
         pool = self._pools.get(names)
         if pool is None:
@@ -86,14 +114,13 @@ class Directory:
     def offered_names(self) -> list[str]:
         """Return the names that workers have offered, sorted."""
         if self._offered is None:
-            names = (name for name, service in self._services.items() if service.offer is not None)
-            self._offered = sorted(name for name in names if not name.startswith(RESERVED))
+            self._offered = sorted(name for name in self._services if not name.startswith(RESERVED))
         return self._offered
 
     def absence(self, name: str, now: float) -> tuple[Outcome, str]:
         """Return how a request for a service without workers ends, and why."""
         shown = plain.shorten(name)
-        service = self._services.get(name)
+        service = self.get(name)
         if service is not None and service.is_own:
             return Outcome.NO_WORKER, f"'{shown}' is not for plain clients; ask it with linebus ask"
         known_here = name in plain.EXERCISE

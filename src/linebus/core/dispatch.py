@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 class Service:
     """A named kind of work: who offers it, and the clients' queues that wait for it."""
 
-    __slots__ = ("absent_at", "is_awaited", "is_own", "name", "offer", "pools", "ring", "waiting")
+    __slots__ = (
+        "absent_at",
+        "askers",
+        "is_awaited",
+        "is_own",
+        "name",
+        "offer",
+        "pools",
+        "ring",
+        "waiting",
+    )
 
     def __init__(self, name: str, now: float) -> None:
         """Start without workers; `offer` stays None until the first one comes."""
@@ -32,6 +42,12 @@ class Service:
         self.is_awaited = False  # a timer is set for the end of a grace
         self.ring: deque[Books] = deque()
         self.waiting = 0
+        self.askers = 0  # clients that have books for it
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody would miss it: no worker offers it and no client has books for it."""
+        return not (self.pools or self.askers or self.is_own)
 
     def queue(self, books: Books, run: Run) -> None:
         """Put a run at the end of its client's queue."""

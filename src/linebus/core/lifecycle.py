@@ -2,10 +2,10 @@
 
               no worker within the grace ───────────────► no_service | no_worker
     received ─► queued ──dispatch──► leased ──reply──► answered | failed
-       │           ▲                   │
-       │           └── executor lost ──┤
-       │               strikes used up └───────────────► quarantined
-       └─ no room ─────────────────────────────────────► overloaded
+       │           ▲                   │ │
+       │           └── executor lost ──┤ │
+       │               strikes used up └─┼─────────────► quarantined
+       └─ no room ───────────────────────┴─ no room ───► overloaded
 
 States are never stored: a line is received while its message is looked at, queued while its run
 stands in its client's queue, leased while its number stands in an executor's lease.
@@ -38,7 +38,12 @@ class State(Enum):
 ENDS = {
     State.RECEIVED: {Outcome.NO_SERVICE, Outcome.NO_WORKER, Outcome.OVERLOADED},
     State.QUEUED: {Outcome.NO_SERVICE, Outcome.NO_WORKER},
-    State.LEASED: {Outcome.ANSWERED, Outcome.FAILED, Outcome.QUARANTINED},
+    State.LEASED: {
+        Outcome.ANSWERED,
+        Outcome.FAILED,
+        Outcome.OVERLOADED,
+        Outcome.QUARANTINED,
+    },
 }
 
 assert set().union(*ENDS.values()) == set(Outcome), "ENDS says from which state an outcome comes"

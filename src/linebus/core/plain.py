@@ -47,6 +47,7 @@ class PlainSide:
         self._held_lines = HeldLines()
         self._start_grace_until = 0.0
         self._wakes_at = inf
+        self._has_changed = False
 
     def start(self, grace_until: float) -> None:
         """Give everyone until this moment to come back."""
@@ -56,8 +57,9 @@ class PlainSide:
         """Take a plain client's line."""
         line = plain.decode(frame)
         if line is None:
-            reason = f"not UTF-8 text, or longer than {limits.LINE_BYTES_MAX} bytes"
-            self._effects.publish(plain.error(f"a line was refused: {reason}"))
+            reason = f"not UTF-8 text, or longer than {limits.PLAIN_TEXT_BYTES_MAX} bytes"
+            cure = "ask long lines with linebus ask"
+            self._effects.publish(plain.error(f"a line was refused: {reason}; {cure}"))
         elif line.strip():
             if self._echo:
                 self._effects.publish(line)
@@ -65,20 +67,23 @@ class PlainSide:
 
     def result(self, frames: Sequence[bytes]) -> None:
         """Take a plain worker's result and pass it on to every plain client."""
-        text = plain.decode(b" ".join(frames))
+        data = b" ".join(frames)
+        text = plain.decode(data)
         if text is not None:
             self._effects.publish(text)
+        elif len(data) > limits.PLAIN_TEXT_BYTES_MAX:
+            self._effects.publish(plain.error(f"a plain worker's {plain.too_long(len(data))}"))
 
     def subscription(self, frame: bytes, now: float) -> None:
         """Take what worker_inputs reports of a subscriber."""
         self._workers.subscription(frame, now)
-        self.reconsider(now)
+        self._has_changed = True
 
     def worker_came(self, now: float, *, discovered: bool) -> None:
         """Note that a native worker has said hello."""
         if discovered:
             self._workers.found_native()
-        self.reconsider(now)
+        self._has_changed = True
 
     def undecided(self, now: float) -> bool:
         """Return whether a worker may still be about to find the native way."""
@@ -97,6 +102,12 @@ class PlainSide:
         if now >= self._wakes_at:
             self.reconsider(now)
 
+    def settle(self, now: float) -> None:
+        """Look at the lines that are held once a round, however many workers have come in it."""
+        if self._has_changed:
+            self._has_changed = False
+            self.reconsider(now)
+
     def _wake_at(self, at: float) -> None:
         # One timer for all lines: one for each would multiply at every look.
         if at < self._wakes_at:
@@ -110,12 +121,13 @@ class PlainSide:
             self._route_or_hold(line, received_at, now)
 
     def _route_or_hold(self, line: str, received_at: float, now: float) -> None:
-        if self._route(line, now):
+        decided_at = self._decided_at(received_at)
+        if self._route(line, now, decided_at):
             return
-        until = self._grace_until(plain.split(line)[0], received_at)
+        until = max(self._grace_until(plain.split(line)[0], received_at), decided_at)
         if now < until:
             if self._held_lines.hold(line, received_at):
-                self._wake_at(self._workers.undecided_until if self.undecided(now) else until)
+                self._wake_at(decided_at if now < decided_at else until)
             else:
                 self._overloaded(line)
             return
@@ -124,21 +136,27 @@ class PlainSide:
         _, text = self._directory.absence(plain.split(line)[0], now)
         self._effects.publish(plain.error(text))
 
+    def _decided_at(self, received_at: float) -> float:
+        """Return until when a line waits for workers that may still be about to come.
+
+        However many come one after the other: a line waits for all of them together.
+        """
+        return min(self._workers.undecided_until, received_at + limits.PLAIN_HOLD_S)
+
     def _grace_until(self, name: str, received_at: float) -> float:
         service = self._directory.get(name)
         known = name in plain.EXERCISE or (service is not None and service.offer is not None)
         grace_s = limits.NO_WORKER_GRACE_S if known else 0.0
-        undecided_until = self._workers.undecided_until
-        return max(self._start_grace_until, received_at + grace_s, undecided_until)
+        return max(self._start_grace_until, received_at + grace_s)
 
-    def _route(self, line: str, now: float) -> bool:
+    def _route(self, line: str, now: float, decided_at: float) -> bool:
         """Hand a line to native or plain workers; return False where there are none."""
         name, arguments = plain.split(line)
         service = self._directory.get(name)
         if service is not None and service.pools:
             self._ask(service, arguments, now)
             return True
-        if self.undecided(now) or self._workers.audience(line) is not Audience.PREFIX:
+        if now < decided_at or self._workers.audience(line) is not Audience.PREFIX:
             return False
         usage = plain.malformed(line)
         if usage is None:
@@ -149,15 +167,11 @@ class PlainSide:
         return True
 
     def _ask(self, service: Service, arguments: str, now: float) -> None:
-        clients = self._clients
-        if clients.lines_held >= limits.PLAIN_HELD_LINES_MAX:
-            self._overloaded(f"{service.name} {arguments}")
-            return
-        books = clients.books_for(service)
+        books = self._clients.books_for(service)
         if books is None:
             self._overloaded(f"{service.name} {arguments}")
             return
-        self._accept(books, clients.next_number(service.name), [arguments], now)
+        self._accept(books, self._clients.next_number(service.name), [arguments], now)
 
     def _overloaded(self, line: str) -> None:
         reason = f"{Outcome.OVERLOADED}: too many plain requests wait; try again later"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linebus import limits
-
 if TYPE_CHECKING:
     from linebus.wire.messages import Message
 
@@ -32,25 +30,24 @@ class Session:
         self.greeting: Message | None = None
         self.outbox: list[Message] = []
         self.heartbeat: Message | None = None  # one is enough, however many are owed
-        self.is_awaited = False  # a timer is set for its return
+        self.again: Message | None = None  # an invitation to say hello and to ask again
 
-    @property
-    def is_choked(self) -> bool:
-        """Whether more waits to be sent than any peer that reads would leave waiting."""
-        return len(self.outbox) > limits.OUTBOX_MESSAGES_MAX
+    def stall(self) -> None:
+        """Note that the peer does not read: what it can ask for again need not wait here."""
 
     def attach(self, route: Route, token: Token, greeting: Message) -> None:
         """Go on at a new route with a new token; what was to be sent before is forgotten."""
         self.route = route
         self.token = token
         self.greeting = greeting
+        self.again = None
         self.outbox.clear()
 
     def detach(self, now: float) -> None:
         """Note that the connection is cut."""
         self.route = None
         self.lost_at = now
-        self.greeting = None
+        self.greeting = self.again = None
         self.outbox.clear()
 
     def take(self) -> list[Message]:

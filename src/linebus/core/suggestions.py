@@ -1,7 +1,9 @@
 """The nearest known name for an unknown one, at a bounded cost.
 
-A flood of unknown names must not become a flood of comparisons: suggestions are remembered, and
-only so many are worked out in a second; beyond that the error comes without one.
+A flood of unknown names must not become a flood of comparisons, and neither must thousands of known
+ones: suggestions are remembered, and only so many names are compared in a second; beyond that the
+error comes without one. A comparison of two long names takes as long as a hundred of short ones, so
+long names are not compared at all.
 """
 
 from __future__ import annotations
@@ -34,11 +36,16 @@ class Suggestions:
             return self._nearest[name]
         if now - self._second >= 1:
             self._second, self._spent = now, 0
-        if self._spent >= limits.SUGGESTIONS_PER_S_MAX:
+        left = limits.COMPARISONS_PER_S_MAX - self._spent
+        if left <= 0 or len(name) > limits.COMPARED_CHARS_MAX:
             return None
-        self._spent += 1
+        names = [each for each in known() if len(each) <= limits.COMPARED_CHARS_MAX]
+        del names[limits.COMPARISONS_PER_S_MAX :]
+        self._spent += 1 + len(names)
+        if len(names) > left:
+            return None
         if len(self._nearest) >= limits.SUGGESTIONS_CACHED_MAX:
             self._nearest.clear()
-        found = get_close_matches(name, known(), n=1)
+        found = get_close_matches(name, names, n=1)
         self._nearest[name] = found[0] if found else None
         return self._nearest[name]

@@ -25,6 +25,17 @@ def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
     return frames
 
 
+def descriptor_of(frame: zmq.Frame) -> int | None:
+    """Return the descriptor of the connection that a frame came by.
+
+    None for a peer that speaks ZMTP 2.0 or older, of whose messages libzmq keeps nothing.
+    """
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return None
+
+
 def send(socket: zmq.Socket[bytes], *frames: bytes) -> None:
     """Send a message without waiting.
 

@@ -18,6 +18,8 @@ from linebus import limits, process
 from linebus.core.broker import Broker
 from linebus.errors import ProtocolError
 from linebus.net.clock import milliseconds_until
+from linebus.server.guard import Guard
+from linebus.server.kernel import Kernel
 from linebus.server.sockets import ServerSockets
 from linebus.wire import messages as m
 from linebus.wire import native
@@ -42,6 +44,7 @@ class Server:
             echo=config.echo,
             started_at=time.time(),
         )
+        self._guard = Guard(Kernel(), set(config.ports().values()), time.monotonic())
         self._stalled: dict[bytes, list[tuple[bytes, bytes]]] = {}
         self._stalled_until = inf
 
@@ -59,10 +62,12 @@ class Server:
                 self._broker.expire(now)
                 self._broker.dispatch(now)
                 self._send(now)
+                if now >= self._guard.look_at:
+                    self._guard.look(now, self._broker.held_bytes, self._sockets.arrived)
         self._sockets.close()
 
     def _patience_ms(self) -> int | None:
-        at = min(self._broker.next_deadline(), self._stalled_until)
+        at = min(self._broker.next_deadline(), self._stalled_until, self._guard.look_at)
         return milliseconds_until(at, time.monotonic())
 
     # -- receiving ---------------------------------------------------------------------------
@@ -144,6 +149,8 @@ class Server:
             self._retry_stalled(now)
         for route, first, messages in self._broker.outgoing(self._stalled):
             self._send_to(route, [(first, body) for body in native.encode(messages)], now)
+        for route in self._broker.effects.take_cut():
+            self._sockets.cut(route)
         for text in self._broker.effects.take_published():
             self._sockets.publish(text)
         for line in self._broker.effects.take_broadcast():

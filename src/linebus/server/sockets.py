@@ -7,6 +7,7 @@ server learns who asks, what plain workers subscribe to, and when a connection i
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import zmq
@@ -16,6 +17,7 @@ from linebus import limits, process
 from linebus.errors import AddressTaken, SetupError
 from linebus.net import frames
 from linebus.net.dealer import new_context
+from linebus.server import kernel
 from linebus.wire import plain
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class ServerSockets:
         self.worker_outputs.setsockopt(zmq.SUBSCRIBE, b"")
         self.monitor = self.client_inputs.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._routes_by_descriptor: dict[int, bytes] = {}
+        self.arrived: Counter[int] = Counter()  # bytes in whole messages, by descriptor
         try:
             self._bind_all()
         except SetupError:
@@ -124,7 +127,27 @@ class ServerSockets:
             received = frames.receive(self.client_inputs)
             if received is None:
                 return
-            yield received
+            if self._makes_sense(received):
+                yield received
+
+    def _makes_sense(self, received: list[zmq.Frame]) -> bool:
+        """Count a message for its connection; cut that one where it has far too many frames.
+
+        Each frame takes a microsecond to receive, so a message of a million holds everyone up.
+        """
+        descriptor = frames.descriptor_of(received[0])
+        if descriptor is not None:
+            self.arrived[descriptor] += sum(map(len, received))
+            if len(received) > limits.FRAMES_MAX:
+                kernel.cut(descriptor)
+        return len(received) <= limits.FRAMES_MAX
+
+    def cut(self, route: bytes) -> None:
+        """Cut the connection behind a route, from which nobody reads any more."""
+        for descriptor, each in self._routes_by_descriptor.items():
+            if each == route:
+                kernel.cut(descriptor)
+                return
 
     def note_route(self, route: zmq.Frame) -> None:
         """Remember which connection a hello came by, to know it when it is cut.
@@ -132,12 +155,15 @@ class ServerSockets:
         Descriptors are used again: the caller looks at `cut_routes` first, since libzmq reports
         a cut connection before its descriptor is closed.
         """
-        self._routes_by_descriptor[int(route.get(zmq.SRCFD))] = route.bytes
+        descriptor = frames.descriptor_of(route)
+        if descriptor is not None:
+            self._routes_by_descriptor[descriptor] = route.bytes
 
     def cut_routes(self) -> Iterator[bytes]:
         """Yield the routes whose connections have been cut since the last call."""
         while self.monitor.poll(0):
             event = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
+            self.arrived.pop(event["value"], None)
             route = self._routes_by_descriptor.pop(event["value"], None)
             if route is not None:
                 yield route
@@ -165,7 +191,12 @@ class ServerSockets:
 
     def receive_results(self) -> Iterator[list[bytes]]:
         """Yield what plain workers have published, a bounded number of messages."""
-        return self._drain(self.worker_outputs)
+        for _ in range(limits.DRAIN_MESSAGES_MAX):
+            received = frames.receive(self.worker_outputs)
+            if received is None:
+                return
+            if self._makes_sense(received):
+                yield [frame.bytes for frame in received]
 
     @staticmethod
     def _drain(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:

@@ -14,9 +14,12 @@ _CHARS_MAX = limits.MESSAGE_BYTES_TARGET // _BYTES_PER_CHAR_MAX
 
 
 def bytes_of(texts: Sequence[str]) -> int:
-    """Return a bound of the bytes of texts in a message, in one pass that no Python loop makes."""
+    """Return a bound of what texts take in memory, and all the more of their bytes in a message.
+
+    That is one pass which no Python loop makes.
+    """
     per_char = 1 if all(map(str.isascii, texts)) else _BYTES_PER_CHAR_MAX
-    return per_char * sum(map(len, texts)) + len(texts)
+    return per_char * sum(map(len, texts)) + limits.TEXT_BYTES * len(texts)
 
 
 def parts(texts: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -28,8 +28,8 @@ _SHOWN_CHARS_MAX = 60
 
 
 def decode(frame: bytes) -> str | None:
-    """Return the text of a frame, or None where it is not UTF-8 or too long for a line."""
-    if len(frame) > limits.LINE_BYTES_MAX:
+    """Return the text of a frame, or None where it is not UTF-8 or too long for the exercise."""
+    if len(frame) > limits.PLAIN_TEXT_BYTES_MAX:
         return None
     try:
         return frame.decode("utf-8")
@@ -62,6 +62,12 @@ def malformed(line: str) -> str | None:
     if pattern is None or pattern.fullmatch(line):
         return None
     return usage
+
+
+def too_long(size: int) -> str:
+    """Return what is said in the place of a text that is too long to be published."""
+    most = f"{limits.PLAIN_TEXT_BYTES_MAX} can be published"
+    return f"result is too long: {size} bytes, at most {most}; ask with: linebus ask"
 
 
 def error(text: str) -> str:

@@ -1,0 +1,87 @@
+"""What the kernel and the C library know of our memory and of single connections.
+
+libzmq tells neither how much a connection has sent nor how much of that waits in memory; the kernel
+does. It is Linux that is asked here; elsewhere nothing is known. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# struct tcp_info of linux/tcp.h up to tcpi_bytes_received, which Linux has since 4.1.
+_TCP_INFO = struct.Struct("=128xQ")
+
+
+class Connection(NamedTuple):
+    """A peer's connection: its descriptor, and how many bytes have come by it."""
+
+    descriptor: int
+    received: int
+
+
+class Kernel:
+    """Answers for this process."""
+
+    can_tell = sys.platform == "linux" and hasattr(socket, "TCP_INFO")
+
+    def __init__(self) -> None:
+        """Find out what can be asked here."""
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+    def memory(self) -> int:
+        """Return how many bytes of memory this process occupies now."""
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  the short way, 20 times less
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def trim(self) -> None:
+        """Give memory that is free back to the system; the C library alone would keep it."""
+        if self._trim is not None:
+            self._trim(0)
+
+    def connections(self, ports: set[int]) -> Iterator[Connection]:
+        """Yield all connections that were accepted on these ports."""
+        for path in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError, struct.error):
+                found = _connection(int(path.name), ports)
+                if found is not None:
+                    yield found
+
+    def cut(self, descriptor: int) -> None:
+        """Cut a connection; see `cut`."""
+        cut(descriptor)
+
+
+def cut(descriptor: int) -> None:
+    """Cut a connection of libzmq's, which then drops what it had of a message."""
+    with contextlib.suppress(OSError), _borrowed(descriptor) as sock:
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _connection(descriptor: int, ports: set[int]) -> Connection | None:
+    with _borrowed(descriptor) as sock:
+        address = sock.getsockname()
+        if not isinstance(address, tuple) or address[1] not in ports:  # a path: of another kind
+            return None
+        sock.getpeername()  # raises where it is the listening socket
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        return Connection(descriptor, *_TCP_INFO.unpack(info))
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """Ask about a descriptor that belongs to libzmq, and leave it open whatever happens."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
+    try:
+        yield sock
+    finally:
+        sock.detach()
