@@ -178,7 +178,7 @@ def test_a_server_without_workers_lacks_only_those() -> None:
     assert "linebus work isprime gcd" in every["workers"].cure
     assert "and speaks linebus/1, as here" in every["version"].text
     assert every["request"].text.startswith("linebus.server was answered in ")
-    assert every["clients"].text == "1 of at most 65,536 clients"
+    assert every["clients"].text == "1 of at most 16,384 clients"
 
 
 class Telling(FakeServer):
