@@ -39,6 +39,10 @@ KEY_BYTES = 32
 # High-water marks are memory per peer before Python sees a byte, so they are small; what waits
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
+# Whole messages that wait to be received stay in memory even where their connection is cut.
+SERVER_RECEIVE_HWM_MESSAGES = 16
+PLAIN_RECEIVE_HWM_MESSAGES = 256
+PLAIN_FRAME_BYTES_MAX = 64 * 1024
 PEER_HWM_MESSAGES = 64
 PLAIN_HWM_MESSAGES = 4_000
 LINGER_MS = 500
@@ -209,3 +213,6 @@ assert (
     ADMIN_PAGE_BYTES + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX < TEXT_BYTES_MAX
 )
 assert 8 * MESSAGE_BYTES_MAX < GUARD_UNFINISHED_BYTES < GUARD_MEMORY_BYTES
+assert 2 * PLAIN_TEXT_BYTES_MAX <= PLAIN_FRAME_BYTES_MAX, (
+    "what is a little too long is still answered"
+)

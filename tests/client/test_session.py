@@ -330,3 +330,19 @@ def test_goodbye_forgets_what_is_owed() -> None:
 
 def test_fit_lines_have_no_reason_against_them() -> None:
     assert why_unfit("12 18") is None
+
+
+def test_replies_that_another_caller_waits_for_outlive_an_abandoned_neighbour() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2", "3", "4", "5")
+    said(session)
+    reply(session, "a", 1, "1", "2", "3", "4", "5")
+    stream = session.stream("a")
+    stream.abandon(2, 3)
+    for number, text in ((1, "1"), (5, "5")):
+        found = stream.take(number, 1)
+        assert found is not None
+        entry, offset, _ = found
+        assert isinstance(entry, m.Replies)
+        assert entry.texts[offset] == text
+    assert not stream._arrived

@@ -115,7 +115,9 @@ def test_the_sockets_are_set_up_against_strangers(sockets: ServerSockets) -> Non
         sockets.worker_outputs,
     )
     for socket in every:
-        assert socket.getsockopt(zmq.MAXMSGSIZE) == limits.MESSAGE_BYTES_MAX
+        is_native = socket is sockets.client_inputs
+        frame_bytes_max = limits.MESSAGE_BYTES_MAX if is_native else limits.PLAIN_FRAME_BYTES_MAX
+        assert socket.getsockopt(zmq.MAXMSGSIZE) == frame_bytes_max
         assert socket.getsockopt(zmq.HANDSHAKE_IVL) == limits.HANDSHAKE_MS
         assert socket.getsockopt(zmq.LINGER) == limits.LINGER_MS
         assert 0 not in (socket.getsockopt(zmq.SNDHWM), socket.getsockopt(zmq.RCVHWM))

@@ -10,7 +10,7 @@ from linebus.cli.ask import shape
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import has_escapes, json_line, tell
 from linebus.cli.services import print_services
-from linebus.errors import LinebusError
+from linebus.errors import LinebusError, NotAnswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,15 +49,18 @@ class Prompt:
             if line and not household.is_serving:
                 self.warn(household.trouble or "the server is gone")
                 return ExitCode.NOBODY_LISTENS
-            if line == _HELP:
-                self._help()
-            elif line:
+            if line:
                 self._answer(line)
 
     def _answer(self, line: str) -> None:
         """Ask a line and show its reply; Ctrl-C gives up the waiting and nothing else."""
         try:
-            print(self._shape(self._bus.ask(line)), flush=True)
+            if line == _HELP:
+                self._help()
+            else:
+                print(self._shape(self._bus.ask(line)), flush=True)
+        except NotAnswered as error:
+            self.warn(str(error))
         except KeyboardInterrupt:
             self.warn("its reply is not waited for; the line may still be worked on")
 

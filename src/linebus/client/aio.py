@@ -16,13 +16,12 @@ from linebus.client.calls import line_of, told, value_of
 from linebus.client.client import default_address
 from linebus.client.shared import SharedSession
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
-from linebus.errors import DeadlineExceeded, UsageError
+from linebus.errors import DeadlineExceeded, LinebusError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
     from linebus.client.reply import Reply
-    from linebus.errors import LinebusError
 
 
 class AsyncClient:
@@ -214,9 +213,12 @@ class _Mapping:
     def _flush(self) -> None:
         if self._chunk:
             chunk, self._chunk = self._chunk, []
-            with self._shared as shared:
-                shared.ask(self._order, chunk)
-                shared.submit(self._order, self._listener)
+            try:
+                with self._shared as shared:
+                    shared.ask(self._order, chunk)
+                    shared.submit(self._order, self._listener)
+            except LinebusError as error:  # the event loop calls this: nobody else would hear
+                self.failed(error)
 
     async def next_replies(self, timeout_s: float | None) -> list[Reply] | None:
         """Return the replies that have come since the last call, None when there are no more."""

@@ -130,8 +130,15 @@ class Stream:
         dropped when they come.
         """
         last = number + count - 1
-        for first in [first for first in self._arrived if number <= first <= last]:
-            del self._arrived[first]
+        for first, (entry, offset, left) in list(self._arrived.items()):
+            end = first + left - 1
+            if end < number or first > last:
+                continue
+            del self._arrived[first]  # but for what belongs to other callers
+            if first < number:
+                self._arrived[first] = (entry, offset, number - first)
+            if end > last:
+                self._arrived[last + 1] = (entry, offset + last + 1 - first, end - last)
         gone = IntervalSet()
         gone.add(number, last)
         before = sum(len(part.lines) for part in self.unsent)

@@ -137,7 +137,7 @@ class SharedSession:
                 self._follow(until)
         finally:
             self._claims -= 1
-        return self._drive(until, descriptor)
+        return not self._is_closed and self._drive(until, descriptor)
 
     def _follow(self, until: float) -> None:
         self._followers += 1

@@ -335,17 +335,14 @@ class Broker:
         allowed = client.admin_allowance(len(lines), now)
         if not self._has_room(client):
             allowed = 0
-        texts: list[str] = []
-        failed: list[int] = []
-        for line in lines[:allowed]:
+        for number, line in enumerate(lines[:allowed], first):
+            failed: list[int] = []
             try:
-                texts.append(self._admin.answer(name, line, now))
+                text = self._admin.answer(name, line, now)
             except Refused as error:
-                failed.append(len(texts))
-                texts.append(str(error))
-        if texts:
-            replies = m.Replies(name, first, texts, failed, 0, 1, 0.0, 0.0)
-            self._hold(client, client.end(books, replies, bytes_of(texts)))
+                text, failed = str(error), [0]
+            replies = m.Replies(name, number, [text], failed, 0, 1, 0.0, 0.0)
+            self._hold(client, client.end(books, replies, bytes_of([text])))
             self._with_news[client] = None
         if allowed < len(lines):
             text = f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself"

@@ -72,7 +72,7 @@ class ServerSockets:
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.ROUTER_HANDOVER, 0),
             (zmq.SNDHWM, limits.SERVER_HWM_MESSAGES),
-            (zmq.RCVHWM, limits.SERVER_HWM_MESSAGES),
+            (zmq.RCVHWM, limits.SERVER_RECEIVE_HWM_MESSAGES),
             (zmq.MAXMSGSIZE, limits.MESSAGE_BYTES_MAX),
             (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
             (zmq.BACKLOG, limits.LISTEN_BACKLOG),
@@ -85,8 +85,8 @@ class ServerSockets:
         socket = self._context.socket(kind)
         for option, value in (
             (zmq.SNDHWM, limits.PLAIN_HWM_MESSAGES),
-            (zmq.RCVHWM, limits.PLAIN_HWM_MESSAGES),
-            (zmq.MAXMSGSIZE, limits.MESSAGE_BYTES_MAX),
+            (zmq.RCVHWM, limits.PLAIN_RECEIVE_HWM_MESSAGES),
+            (zmq.MAXMSGSIZE, limits.PLAIN_FRAME_BYTES_MAX),
             (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
             (zmq.BACKLOG, limits.LISTEN_BACKLOG),
             *_KEEPALIVE,
@@ -127,17 +127,19 @@ class ServerSockets:
             received = frames.receive(self.client_inputs)
             if received is None:
                 return
-            if self._makes_sense(received):
+            if self._makes_sense(received, 1):
                 yield received
 
-    def _makes_sense(self, received: list[zmq.Frame]) -> bool:
+    def _makes_sense(self, received: list[zmq.Frame], own: int) -> bool:
         """Count a message for its connection; cut that one where it has far too many frames.
+
+        The first `own` frames are the socket's, they never came by the connection.
 
         Each frame takes a microsecond to receive, so a message of a million holds everyone up.
         """
         descriptor = frames.descriptor_of(received[0])
         if descriptor is not None:
-            self.arrived[descriptor] += sum(map(len, received))
+            self.arrived[descriptor] += sum(map(len, received[own:]))
             if len(received) > limits.FRAMES_MAX:
                 kernel.cut(descriptor)
         return len(received) <= limits.FRAMES_MAX
@@ -195,7 +197,7 @@ class ServerSockets:
             received = frames.receive(self.worker_outputs)
             if received is None:
                 return
-            if self._makes_sense(received):
+            if self._makes_sense(received, 0):
                 yield [frame.bytes for frame in received]
 
     @staticmethod
