@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 from linebus.core.lifecycle import Outcome
 from linebus.errors import NoService, NotAnswered, ProtocolError, UsageError, VersionMismatch
 from linebus.wire import plain, values
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linebus.client.reply import Reply
 
 T = TypeVar("T")
@@ -63,6 +66,17 @@ def told(reply: Reply, kind: type[T]) -> T:
             f"the server does not tell of itself ({reply.text[:60]}); "
             "install the same version of linebus on both sides"
         ) from error
+
+
+def services_told(ask: Callable[[str], Reply]) -> list[ServiceInfo]:
+    """Return who offers what, asking page by page. Raises what `told` and `ask` raise."""
+    found: list[ServiceInfo] = []
+    start: str | None = ""
+    while start is not None:
+        page = told(ask(f"{SERVICES} {start}"), ServicesPage)
+        found += page.services
+        start = page.next
+    return found
 
 
 def _raise_unless_answered(reply: Reply) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from linebus import limits
-from linebus.client.calls import line_of, told, value_of
+from linebus.client.calls import line_of, services_told, value_of
 from linebus.client.patience import Patience
 from linebus.client.pending import FutureListener
 from linebus.client.shared import SharedSession
 from linebus.client.sources import Chunks, LineReader
-from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from linebus.client.order import Order
     from linebus.client.reply import Reply
+    from linebus.core.admin import ServiceInfo
 
 
 def default_address() -> str:
@@ -173,13 +174,7 @@ class Client:
 
         Raises Overloaded where the server is asked too often, and DeadlineExceeded.
         """
-        found: list[ServiceInfo] = []
-        start: str | None = ""
-        while start is not None:
-            page = told(self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
-            found += page.services
-            start = page.next
-        return found
+        return services_told(partial(self.ask, timeout_s=timeout_s))
 
     def close(self) -> None:
         """End the session; replies that are still owed are given up."""

@@ -123,12 +123,7 @@ class ServerSockets:
 
     def receive_inputs(self) -> Iterator[list[zmq.Frame]]:
         """Yield messages that have arrived on client_inputs, a bounded number."""
-        for _ in range(limits.DRAIN_MESSAGES_MAX):
-            received = frames.receive(self.client_inputs)
-            if received is None:
-                return
-            if self._makes_sense(received, 1):
-                yield received
+        return self._drain(self.client_inputs, 1)
 
     def _makes_sense(self, received: list[zmq.Frame], own: int) -> bool:
         """Count a message for its connection; cut that one where it has far too many frames.
@@ -189,24 +184,21 @@ class ServerSockets:
 
     def receive_subscriptions(self) -> Iterator[bytes]:
         """Yield what XPUB reports of subscribers to worker_inputs, a bounded number."""
-        return (message[0] for message in self._drain(self.worker_inputs))
+        return (message[0].bytes for message in self._drain(self.worker_inputs, 0))
 
     def receive_results(self) -> Iterator[list[bytes]]:
         """Yield what plain workers have published, a bounded number of messages."""
+        for received in self._drain(self.worker_outputs, 0):
+            yield [frame.bytes for frame in received]
+
+    def _drain(self, socket: zmq.Socket[bytes], own: int) -> Iterator[list[zmq.Frame]]:
+        """Yield the messages that make sense; `own` is how many frames are the socket's."""
         for _ in range(limits.DRAIN_MESSAGES_MAX):
-            received = frames.receive(self.worker_outputs)
+            received = frames.receive(socket)
             if received is None:
                 return
-            if self._makes_sense(received, 0):
-                yield [frame.bytes for frame in received]
-
-    @staticmethod
-    def _drain(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
-        for _ in range(limits.DRAIN_MESSAGES_MAX):
-            try:
-                yield socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+            if self._makes_sense(received, own):
+                yield received
 
     def publish(self, text: str) -> None:
         """Publish a text to every plain client, as one UTF-8 frame."""

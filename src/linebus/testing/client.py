@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from linebus import limits
-from linebus.client.calls import line_of, told, value_of
+from linebus.client.calls import line_of, services_told, value_of
 from linebus.client.order import Order
 from linebus.client.pending import FutureListener, Pending
 from linebus.client.reply import Reply
-from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 from linebus.errors import DeadlineExceeded, UsageError
 from linebus.wire import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from linebus.core.admin import ServiceInfo
     from linebus.testing.world import World
 
 _CHUNK_LINES = 256
@@ -82,13 +83,7 @@ class Client:
 
     def services(self, *, timeout_s: float | None = None) -> list[ServiceInfo]:
         """Return who offers what, in the order of names."""
-        found: list[ServiceInfo] = []
-        start: str | None = ""
-        while start is not None:
-            page = told(self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
-            found += page.services
-            start = page.next
-        return found
+        return services_told(partial(self.ask, timeout_s=timeout_s))
 
     def cut(self) -> None:
         """Cut the connection; it comes back by itself a moment of the clock later."""
