@@ -28,6 +28,8 @@ PEER_MESSAGE_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 MESSAGES_PER_BODY_MAX = 4096
 # The longest message that means something has three frames, with REQ_CORRELATE four.
 FRAMES_MAX = 8
+# What a REQ client's library puts before a line: libzmq's, with REQ_CORRELATE, 4 bytes.
+REQUEST_ID_BYTES_MAX = 256
 # The largest number of a line; exact in every language's double.
 NUMBER_MAX = 2**53 - 1
 
@@ -53,6 +55,10 @@ RECONNECT_MS_MAX = 500
 ZMTP_HEARTBEAT_MS = 5_000
 LISTEN_BACKLOG = 1_024
 DRAIN_MESSAGES_MAX = 256
+# A round of the server's loop receives no longer than this from one socket.
+DRAIN_S = 0.02
+# A round that took longer, or came later, than this is no silence of the peers'.
+STALL_S = 0.2
 # A client's host that vanished is noticed by the kernel, invisibly to whoever speaks ZMTP there.
 KEEPALIVE_IDLE_S = 60
 KEEPALIVE_INTERVAL_S = 20
@@ -148,9 +154,12 @@ SERVICE_WORKERS_SHOWN_MAX = 16
 TESTING_PATIENCE_S = 60.0
 
 # -- the server's memory ---------------------------------------------------------------------
-# How often it is looked at, how far it may grow beyond what the broker holds before connections
-# are looked at, and how much all of them together may then have sent that is no whole message.
+# How often it is looked at; how far it may grow before subscribers are looked at, and how much one
+# of them may have sent; how far it may grow beyond what the broker holds before all connections are
+# looked at, and how much all of them together may then have sent that is no whole message.
 GUARD_S = 0.1
+GUARD_GROWTH_BYTES = 16 * 1024 * 1024
+SUBSCRIPTIONS_BYTES_MAX = 128 * 1024
 GUARD_MEMORY_BYTES = 128 * 1024 * 1024
 GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
 

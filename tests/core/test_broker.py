@@ -348,6 +348,19 @@ def test_a_guardian_that_falls_silent_has_ended_with_its_executors(served: World
     assert client.texts == ["by another"]
 
 
+def test_while_the_server_itself_was_stopped_nobody_fell_silent(served: World) -> None:
+    long = 100 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S
+    cut = served.guardian({"other": lambda line: line})
+    served.pump()
+    cut.link.cut()
+    served.now += long
+    served.broker.stalled(long)
+    served.broker.expire(served.now)
+    assert len(served.broker._workers) == 2
+    served.broker.expire(served.now + long)
+    assert not served.broker._workers
+
+
 def test_a_guardian_that_was_given_up_comes_back_with_its_idle_executors(served: World) -> None:
     stopped = served.guardians[0]
     served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from math import inf
 
 import pytest
 
 from linebus import limits
 from linebus.server.guard import Guard
 from linebus.server.kernel import Connection, Kernel
+from tests.support import PATIENCE_S
 
 MUCH = limits.GUARD_MEMORY_BYTES
 LITTLE = limits.GUARD_UNFINISHED_BYTES
+INPUTS, LINES = 5555, 5557
 
 
 class FakeKernel(Kernel):
@@ -23,6 +25,7 @@ class FakeKernel(Kernel):
     def __init__(self) -> None:
         self.size = 50_000_000
         self.sent: dict[int, int] = {}
+        self.subscribed: dict[int, int] = {}
         self.trims = 0
         self.was_cut: list[int] = []
 
@@ -33,14 +36,19 @@ class FakeKernel(Kernel):
         self.trims += 1
 
     def connections(self, ports: set[int]):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        return (Connection(descriptor, size) for descriptor, size in self.sent.items())
+        found = self.subscribed | (self.sent if INPUTS in ports else {})
+        return [Connection(descriptor, size) for descriptor, size in found.items()]
 
     def cut(self, descriptor: int) -> None:
         self.was_cut.append(descriptor)
-        self.size -= self.sent.pop(descriptor)
+        self.size -= self.sent.pop(descriptor, 0) + self.subscribed.pop(descriptor, 0)
 
     def send(self, descriptor: int, size: int) -> None:
         self.sent[descriptor] = self.sent.get(descriptor, 0) + size
+        self.size += size
+
+    def subscribe(self, descriptor: int, size: int) -> None:
+        self.subscribed[descriptor] = self.subscribed.get(descriptor, 0) + size
         self.size += size
 
 
@@ -50,43 +58,74 @@ def kernel() -> FakeKernel:
 
 
 @pytest.fixture
-def guard(kernel: FakeKernel) -> Guard:
-    return Guard(kernel, {5555}, 0.0)
+def held() -> list[int]:
+    """What the broker holds."""
+    return [0]
 
 
-def test_it_wants_to_look_again_and_again(guard: Guard) -> None:
-    assert guard.look_at == limits.GUARD_S
-    guard.look(7.0, 0, {})
-    assert guard.look_at == 7.0 + limits.GUARD_S
+@pytest.fixture
+def arrived() -> Counter[int]:
+    """What has arrived in messages, by descriptor."""
+    return Counter()
+
+
+@pytest.fixture
+def guard(kernel: FakeKernel, held: list[int], arrived: Counter[int]) -> Guard:
+    return Guard(kernel, {INPUTS, LINES}, {LINES}, lambda: held[0], arrived)
 
 
 def test_nobody_is_looked_at_while_memory_is_in_order(guard: Guard, kernel: FakeKernel) -> None:
     kernel.send(7, MUCH)
-    guard.look(1.0, 0, {})
+    guard.look()
     assert (kernel.was_cut, kernel.trims) == ([], 0)
 
 
-def test_whoever_has_sent_most_that_is_no_message_is_cut(guard: Guard, kernel: FakeKernel) -> None:
+def test_whoever_has_sent_most_that_is_no_message_is_cut(
+    guard: Guard, kernel: FakeKernel, arrived: Counter[int]
+) -> None:
     kernel.send(7, 1_000)
     kernel.send(8, MUCH)
     kernel.send(9, 2 * LITTLE)
-    guard.look(1.0, 0, Counter({7: 1_000}))
+    arrived[7] = 1_000
+    guard.look()
     assert kernel.was_cut == [8, 9]
     assert kernel.trims == 2
 
 
 def test_whoever_sends_much_in_whole_messages_is_left_alone(
-    guard: Guard, kernel: FakeKernel
+    guard: Guard, kernel: FakeKernel, arrived: Counter[int]
 ) -> None:
     kernel.send(7, 10 * MUCH)
     kernel.send(8, 2 * LITTLE)
-    guard.look(1.0, 0, Counter({7: 10 * MUCH - 1_000}))
+    arrived[7] = 10 * MUCH - 1_000
+    guard.look()
     assert kernel.was_cut == [8]
 
 
-def test_what_the_broker_holds_is_no_reason(guard: Guard, kernel: FakeKernel) -> None:
+def test_whoever_subscribes_to_more_than_anyone_needs_is_cut_at_once(
+    guard: Guard, kernel: FakeKernel
+) -> None:
+    kernel.subscribe(7, limits.SUBSCRIPTIONS_BYTES_MAX)
+    kernel.subscribe(8, limits.GUARD_GROWTH_BYTES)
+    kernel.send(9, limits.GUARD_GROWTH_BYTES)
+    guard.look()
+    assert kernel.was_cut == [8]
+
+
+def test_subscribers_are_not_looked_at_while_memory_does_not_grow(
+    guard: Guard, kernel: FakeKernel
+) -> None:
+    kernel.subscribe(7, limits.GUARD_GROWTH_BYTES)
+    guard.look()
+    assert kernel.was_cut == []
+
+
+def test_what_the_broker_holds_is_no_reason(
+    guard: Guard, kernel: FakeKernel, held: list[int]
+) -> None:
     kernel.send(7, 2 * MUCH)
-    guard.look(1.0, MUCH, {})
+    held[0] = MUCH
+    guard.look()
     assert kernel.was_cut == []
 
 
@@ -97,20 +136,34 @@ def test_memory_that_trimming_gives_back_is_no_reason(guard: Guard, kernel: Fake
         kernel.size = 60_000_000
 
     kernel.trim = trim  # type: ignore[method-assign]
-    guard.look(1.0, 0, {})
+    guard.look()
     assert kernel.was_cut == []
 
 
 def test_what_an_earlier_connection_of_a_descriptor_sent_does_not_count(
-    guard: Guard, kernel: FakeKernel
+    guard: Guard, kernel: FakeKernel, arrived: Counter[int]
 ) -> None:
     kernel.send(7, MUCH + LITTLE)
-    guard.look(1.0, 0, Counter({7: 50 * MUCH}))
+    arrived[7] = 50 * MUCH
+    guard.look()
     assert kernel.was_cut == [7]
+
+
+def test_within_its_block_it_looks_by_itself(
+    guard: Guard, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_cut = threading.Event()
+    monkeypatch.setattr(limits, "GUARD_S", 0.001)
+    monkeypatch.setattr(kernel, "cut", lambda _: was_cut.set())
+    kernel.subscribe(8, 2 * limits.GUARD_GROWTH_BYTES)
+    with guard:
+        assert was_cut.wait(PATIENCE_S)
 
 
 def test_where_the_kernel_tells_nothing_it_never_looks(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeKernel, "can_tell", False)
-    assert Guard(kernel, {5555}, 0.0).look_at == inf
+    threads = threading.active_count()
+    with Guard(kernel, {INPUTS}, set(), lambda: 0, {}):
+        assert threading.active_count() == threads

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from linebus.server.kernel import Kernel, cut
+from linebus.server.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def test_other_ports_are_not_looked_at(pair: tuple[socket.socket, socket.socket,
 
 def test_what_is_cut_is_closed_for_both(pair: tuple[socket.socket, socket.socket, int]) -> None:
     here, there, _ = pair
-    cut(here.fileno())
+    Kernel().cut(here.fileno())
     assert there.recv(10) == b""
     assert here.recv(10) == b""
 

@@ -11,6 +11,7 @@ import zmq
 from linebus import limits, process
 from linebus.errors import AddressTaken, SetupError
 from linebus.net.dealer import new_context
+from linebus.server.kernel import Kernel
 from linebus.server.sockets import ServerSockets
 from tests.support import PATIENCE_MS, address_of, config_on_free_ports
 
@@ -29,7 +30,7 @@ def config() -> ServerConfig:
 
 @pytest.fixture
 def sockets(config: ServerConfig) -> Iterator[ServerSockets]:
-    sockets = ServerSockets(config)
+    sockets = ServerSockets(config, Kernel())
     yield sockets
     sockets.close()
 
@@ -63,7 +64,7 @@ def wait(socket: zmq.Socket[bytes]) -> None:
 def test_a_port_that_is_taken_is_named_with_the_cure(config: ServerConfig, place: int) -> None:
     name, port = list(config.ports().items())[place]
     with taken(port), pytest.raises(AddressTaken) as caught:
-        ServerSockets(config)
+        ServerSockets(config, Kernel())
     free = " ".join(str(port + 1000) for port in config.ports().values())
     assert str(caught.value) == (
         f"port {port} ({name}) is taken on 127.0.0.1; another server may be running: "
@@ -73,19 +74,19 @@ def test_a_port_that_is_taken_is_named_with_the_cure(config: ServerConfig, place
 
 def test_after_a_port_was_taken_none_of_the_others_is_held(config: ServerConfig) -> None:
     with taken(config.worker_outputs), pytest.raises(AddressTaken):
-        ServerSockets(config)
-    ServerSockets(config).close()
+        ServerSockets(config, Kernel())
+    ServerSockets(config, Kernel()).close()
 
 
 def test_a_host_that_is_not_here_cannot_be_bound() -> None:
     config = config_on_free_ports(host="192.0.2.7", insecure=True)
     with pytest.raises(SetupError, match=r"cannot bind client_inputs to tcp://192\.0\.2\.7:"):
-        ServerSockets(config)
+        ServerSockets(config, Kernel())
 
 
 def test_closing_frees_the_ports_for_the_next_server(config: ServerConfig) -> None:
     for _ in range(3):
-        ServerSockets(config).close()
+        ServerSockets(config, Kernel()).close()
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def test_the_process_is_prepared_before_the_first_socket(
     done: list[str] = []
     monkeypatch.setattr(process, "seed_c_library", lambda: done.append("seeded"))
     monkeypatch.setattr(process, "raise_descriptor_limit", lambda: done.append("raised"))
-    ServerSockets(config).close()
+    ServerSockets(config, Kernel()).close()
     assert sorted(done) == ["raised", "seeded"]
 
 
@@ -199,6 +200,44 @@ def test_a_round_takes_a_bounded_number_of_messages(
         assert len(batch) <= 5
         came += batch
     assert came == list(range(12))
+
+
+def test_a_round_receives_no_longer_than_a_moment(
+    sockets: ServerSockets,
+    connect: Callable[..., zmq.Socket[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_S", 0.0)
+    dealer = connect(zmq.DEALER, "client_inputs")
+    for number in range(3):
+        dealer.send_multipart([b"%d" % number, b""])
+    for number in range(3):
+        wait(sockets.client_inputs)
+        [frames] = sockets.receive_inputs()
+        assert frames[1].bytes == b"%d" % number
+
+
+def test_of_a_message_of_very_many_frames_nothing_is_left_and_its_connection_is_cut(
+    sockets: ServerSockets, connect: Callable[..., zmq.Socket[bytes]]
+) -> None:
+    other, dealer = connect(zmq.DEALER, "client_inputs"), connect(zmq.DEALER, "client_inputs")
+    dealer.send_multipart([b""] * 10_000)
+    wait(sockets.client_inputs)
+    assert list(sockets.receive_inputs()) == []
+    wait(sockets.monitor)
+    other.send(b"x")
+    assert receive(sockets)[1].bytes == b"x"
+
+
+def test_a_confirmation_does_not_carry_a_long_envelope(
+    sockets: ServerSockets, connect: Callable[..., zmq.Socket[bytes]]
+) -> None:
+    dealer = connect(zmq.DEALER, "client_inputs")
+    for size in (limits.REQUEST_ID_BYTES_MAX + 1, limits.REQUEST_ID_BYTES_MAX):
+        dealer.send_multipart([bytes(size), b"", b"gcd 12 18"])
+        sockets.confirm(receive(sockets)[:3])
+    wait(dealer)
+    assert len(dealer.recv_multipart()[0]) == limits.REQUEST_ID_BYTES_MAX
 
 
 def test_the_route_of_a_connection_that_is_cut_is_told_once(

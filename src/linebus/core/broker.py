@@ -562,6 +562,13 @@ class Broker:
 
     # -- time --------------------------------------------------------------------------------
 
+    def stalled(self, seconds: float) -> None:
+        """Note that nobody could be heard for so long: it is no silence of theirs."""
+        for worker in self._workers.values():
+            worker.heard_at += seconds
+        for session in (each for absent in self._absent.values() for each in absent):
+            session.lost_at += seconds
+
     def next_deadline(self) -> float:
         """Return when `expire` wants to be called, infinity where nothing is due."""
         return self._timers.next_at()

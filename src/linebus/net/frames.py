@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import zmq
 
+from linebus import limits
+
 _NOW = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 
 
 def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
-    """Return the frames of the next message, or None where none has arrived."""
+    """Return the frames of the next message, or None where none has arrived.
+
+    Of a message of more than FRAMES_MAX frames the first FRAMES_MAX + 1 are returned.
+    """
     try:
         frame = socket.recv(_NOW, copy=False)
     except zmq.Again:
@@ -21,7 +26,8 @@ def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
     frames = [frame]
     while frame.more:
         frame = socket.recv(_NOW, copy=False)
-        frames.append(frame)
+        if len(frames) <= limits.FRAMES_MAX:
+            frames.append(frame)
     return frames
 
 

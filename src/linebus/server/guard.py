@@ -2,55 +2,104 @@
 
 libzmq keeps what has come of a message until it is whole, however long that takes, and every prefix
 that somebody subscribes to; it bounds single frames and whole messages only. Python sees none of
-that. So the guard looks at the memory of the process now and then, and where that has grown beyond
-what the broker holds, at how much each connection has sent that was not received as a message. Who
-has sent most of that is cut off. An honest peer that is cut off wrongly connects again and goes on.
+that. So the guard looks at the memory of the process now and then, and where that has grown, at how
+much each connection has sent. Whoever has subscribed to far more than anyone needs is cut off at
+once: while subscriptions come, libzmq takes them in and does not return to the loop. Whoever has
+sent most that was not received as a message is cut off where memory is short. An honest peer that
+is cut off wrongly connects again and goes on.
 
-Where the kernel tells nothing (it is Linux that does) the guard does nothing.
+Where the kernel tells nothing (it is Linux that does) the guard does nothing. It looks from a
+thread of its own, since the loop may be what is held up.
 """
 
 from __future__ import annotations
 
-from math import inf
+import threading
 from typing import TYPE_CHECKING
 
 from linebus import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
 
-    from linebus.server.kernel import Kernel
+    from linebus.server.kernel import Connection, Kernel
 
 
 class Guard:
-    """Call `look` when `look_at` has come."""
+    """Looks again and again within a `with` block.
 
-    def __init__(self, kernel: Kernel, ports: set[int], now: float) -> None:
-        """Watch the connections that are accepted on these ports."""
+    `ports` are where connections are accepted, `publishers` those of them at which peers do nothing
+    but subscribe. `held_bytes` tells what the broker holds, `arrived` how many bytes have been
+    received in messages, by descriptor.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ports: set[int],
+        publishers: set[int],
+        held_bytes: Callable[[], int],
+        arrived: Mapping[int, int],
+    ) -> None:
+        """Look at nothing yet."""
         self._kernel = kernel
         self._ports = ports
-        self.look_at = now + limits.GUARD_S if kernel.can_tell else inf
-        self._least = kernel.memory() if kernel.can_tell else 0
+        self._publishers = publishers
+        self._held_bytes = held_bytes
+        self._arrived = arrived
+        self._least = self._seen = kernel.memory() if kernel.can_tell else 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
 
-    def look(self, now: float, held_bytes: int, arrived: Mapping[int, int]) -> None:
-        """Compare the memory with what is held; `arrived` are bytes in messages by descriptor."""
-        self.look_at = now + limits.GUARD_S
-        if not self._is_pressed(held_bytes):
-            return
-        self._kernel.trim()  # what is free need not be ours
-        if self._is_pressed(held_bytes):
-            self._cut_the_worst(arrived)
-            self._kernel.trim()
+    def __enter__(self) -> None:
+        """Begin to look."""
+        if self._kernel.can_tell:
+            self._thread.start()
 
-    def _is_pressed(self, held_bytes: int) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Look no more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(limits.GUARD_S):
+            self.look()
+
+    def look(self) -> None:
+        """Look at the memory, and at single connections where it has grown."""
         memory = self._kernel.memory()
         self._least = min(self._least, memory)
-        return memory - self._least > limits.GUARD_MEMORY_BYTES + held_bytes
+        self._seen = min(self._seen, memory)
+        if memory - self._seen > limits.GUARD_GROWTH_BYTES:
+            self._seen = memory
+            self._cut_subscribers()
+        if self._is_pressed():
+            self._kernel.trim()  # what is free need not be ours
+        if self._is_pressed():
+            self._cut_the_worst()
+            self._kernel.trim()
 
-    def _cut_the_worst(self, arrived: Mapping[int, int]) -> None:
+    def _is_pressed(self) -> bool:
+        grown = self._kernel.memory() - self._least
+        return grown > limits.GUARD_MEMORY_BYTES + self._held_bytes()
+
+    def _cut_subscribers(self) -> None:
+        """Cut those who subscribe to more than anyone needs."""
+        for each in self._kernel.connections(self._publishers):
+            if each.received > limits.SUBSCRIPTIONS_BYTES_MAX:
+                self._kernel.cut(each.descriptor)
+
+    def _cut_the_worst(self) -> None:
         """Cut those who have sent most that is no message, until what is left is little."""
         unfinished = sorted(
-            (_unfinished(each.received, arrived.get(each.descriptor, 0)), each.descriptor)
+            (self._unfinished(each), each.descriptor)
             for each in self._kernel.connections(self._ports)
         )
         left = sum(size for size, _ in unfinished)
@@ -59,7 +108,7 @@ class Guard:
             self._kernel.cut(descriptor)
             left -= size
 
-
-def _unfinished(received: int, arrived: int) -> int:
-    """Return what was sent and is no message; `arrived` may be of an earlier connection."""
-    return received - arrived if arrived <= received else received
+    def _unfinished(self, connection: Connection) -> int:
+        """Return what was sent and is no message; what arrived may be an earlier connection's."""
+        arrived = self._arrived.get(connection.descriptor, 0)
+        return connection.received - (arrived if arrived <= connection.received else 0)

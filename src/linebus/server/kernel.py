@@ -57,14 +57,9 @@ class Kernel:
                     yield found
 
     def cut(self, descriptor: int) -> None:
-        """Cut a connection; see `cut`."""
-        cut(descriptor)
-
-
-def cut(descriptor: int) -> None:
-    """Cut a connection of libzmq's, which then drops what it had of a message."""
-    with contextlib.suppress(OSError), _borrowed(descriptor) as sock:
-        sock.shutdown(socket.SHUT_RDWR)
+        """Cut a connection of libzmq's, which then drops what it had of a message."""
+        with contextlib.suppress(OSError), _borrowed(descriptor) as sock:
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _connection(descriptor: int, ports: set[int]) -> Connection | None:

@@ -37,14 +37,21 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         """Bind the sockets. Raises AddressTaken and SetupError."""
-        self._sockets = ServerSockets(config)
+        kernel = Kernel()
+        self._sockets = ServerSockets(config, kernel)
         self._broker = Broker(
             lambda: os.urandom(limits.TOKEN_BYTES),
             time.monotonic(),
             echo=config.echo,
             started_at=time.time(),
         )
-        self._guard = Guard(Kernel(), set(config.ports().values()), time.monotonic())
+        self._guard = Guard(
+            kernel,
+            set(config.ports().values()),
+            {config.client_outputs, config.worker_inputs},
+            lambda: self._broker.held_bytes,
+            self._sockets.arrived,
+        )
         self._stalled: dict[bytes, list[tuple[bytes, bytes]]] = {}
         self._stalled_until = inf
 
@@ -52,23 +59,35 @@ class Server:
         """Serve until told to stop; `on_start` is called once requests are taken."""
         poller = zmq.Poller()
         self._sockets.register(poller)
-        with process.StopSignals() as signals:
+        with process.StopSignals() as signals, self._guard:
             poller.register(signals.fileno(), zmq.POLLIN)
             on_start()
+            now = time.monotonic()
             while not signals.received:
-                ready = dict(poller.poll(self._patience_ms()))
-                now = time.monotonic()
-                self._receive(ready, now)
+                now = self._wait(poller, now)
                 self._broker.expire(now)
                 self._broker.dispatch(now)
                 self._send(now)
-                if now >= self._guard.look_at:
-                    self._guard.look(now, self._broker.held_bytes, self._sockets.arrived)
         self._sockets.close()
 
-    def _patience_ms(self) -> int | None:
-        at = min(self._broker.next_deadline(), self._stalled_until, self._guard.look_at)
-        return milliseconds_until(at, time.monotonic())
+    def _wait(self, poller: zmq.Poller, before: float) -> float:
+        """Wait for sockets or the next deadline and receive; return the moment of this round.
+
+        What the last round took, and by how much this one is late (the process was stopped, the
+        machine asleep), is time in which nobody could be heard.
+        """
+        started = time.monotonic()
+        until = self._wake_at()
+        ready = dict(poller.poll(milliseconds_until(until, started)))
+        now = time.monotonic()
+        stalled_s = started - before + max(0.0, now - max(started, until))
+        if stalled_s > limits.STALL_S:
+            self._broker.stalled(stalled_s)
+        self._receive(ready, now)
+        return now
+
+    def _wake_at(self) -> float:
+        return min(self._broker.next_deadline(), self._stalled_until)
 
     # -- receiving ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ server learns who asks, what plain workers subscribe to, and when a connection i
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,13 @@ from linebus import limits, process
 from linebus.errors import AddressTaken, SetupError
 from linebus.net import frames
 from linebus.net.dealer import new_context
-from linebus.server import kernel
 from linebus.wire import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from linebus.server.config import ServerConfig
+    from linebus.server.kernel import Kernel
 
 _KEEPALIVE = (
     (zmq.TCP_KEEPALIVE, 1),
@@ -43,11 +44,12 @@ def _other_ports(config: ServerConfig) -> list[int]:
 class ServerSockets:
     """client_inputs (ROUTER), client_outputs (PUB), worker_inputs (XPUB), worker_outputs (SUB)."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, kernel: Kernel) -> None:
         """Bind all four. Raises AddressTaken where a port is in use, SetupError otherwise."""
         process.seed_c_library()
         process.raise_descriptor_limit()
         self._config = config
+        self._kernel = kernel
         self._context = new_context()
         self._context.setsockopt(zmq.IPV6, int(":" in config.host))
         with contextlib.suppress(zmq.ZMQError):
@@ -136,14 +138,14 @@ class ServerSockets:
         if descriptor is not None:
             self.arrived[descriptor] += sum(map(len, received[own:]))
             if len(received) > limits.FRAMES_MAX:
-                kernel.cut(descriptor)
+                self._kernel.cut(descriptor)
         return len(received) <= limits.FRAMES_MAX
 
     def cut(self, route: bytes) -> None:
         """Cut the connection behind a route, from which nobody reads any more."""
         for descriptor, each in self._routes_by_descriptor.items():
             if each == route:
-                kernel.cut(descriptor)
+                self._kernel.cut(descriptor)
                 return
 
     def note_route(self, route: zmq.Frame) -> None:
@@ -176,7 +178,12 @@ class ServerSockets:
         return True
 
     def confirm(self, envelope: list[zmq.Frame]) -> None:
-        """Send the exercise's confirmation back along a REQ client's envelope."""
+        """Send the exercise's confirmation back along a REQ client's envelope.
+
+        Confirmations may wait for a client that does not read, so an envelope has to be short.
+        """
+        if any(len(frame) > limits.REQUEST_ID_BYTES_MAX for frame in envelope):
+            return
         with contextlib.suppress(zmq.ZMQError):
             frames.send(self.client_inputs, *[frame.bytes for frame in envelope], plain.ACK)
 
@@ -193,12 +200,15 @@ class ServerSockets:
 
     def _drain(self, socket: zmq.Socket[bytes], own: int) -> Iterator[list[zmq.Frame]]:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
+        until = time.monotonic() + limits.DRAIN_S
         for _ in range(limits.DRAIN_MESSAGES_MAX):
             received = frames.receive(socket)
             if received is None:
                 return
             if self._makes_sense(received, own):
                 yield received
+            if time.monotonic() >= until:
+                return
 
     def publish(self, text: str) -> None:
         """Publish a text to every plain client, as one UTF-8 frame."""
