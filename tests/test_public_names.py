@@ -19,9 +19,11 @@ TESTING = ["Bus", "Client", "Clock", "Fault", "Worker"]
 PUBLIC = [
     "Argument",
     "AsyncClient",
+    "Cancelled",
     "Client",
     "ConnectError",
     "DeadlineExceeded",
+    "Expired",
     "Failed",
     "Integer",
     "LinebusError",

@@ -6,8 +6,10 @@ from linebus.client.reply import Reply
 from linebus.core.admin import ServiceInfo
 from linebus.core.lifecycle import Outcome
 from linebus.errors import (
+    Cancelled,
     ConnectError,
     DeadlineExceeded,
+    Expired,
     Failed,
     LinebusError,
     NobodyListens,
@@ -30,9 +32,11 @@ from linebus.version import __version__ as __version__
 __all__ = [
     "Argument",
     "AsyncClient",
+    "Cancelled",
     "Client",
     "ConnectError",
     "DeadlineExceeded",
+    "Expired",
     "Failed",
     "Integer",
     "LinebusError",

@@ -14,7 +14,9 @@
     │   ├── NoService         nobody has offered it                        no_service
     │   ├── NoWorker          nobody offers it now                         no_worker
     │   ├── Overloaded        the server holds as much as it can           overloaded
-    │   └── Quarantined       executors died while working on it           quarantined
+    │   ├── Quarantined       executors died while working on it           quarantined
+    │   ├── Expired           not answered within its deadline             expired
+    │   └── Cancelled         its client did not want it any more          cancelled
     ├── DeadlineExceeded      the time given to a call has passed          deadline
     └── SetupError            a process cannot start                       setup
         ├── AddressTaken      a port is in use                             address_taken
@@ -130,6 +132,18 @@ class Quarantined(NotAnswered):
     """Executors died while they worked on this request, too often to try again."""
 
     code = "quarantined"
+
+
+class Expired(NotAnswered):
+    """The request was not answered within its deadline."""
+
+    code = "expired"
+
+
+class Cancelled(NotAnswered):
+    """The client has cancelled the request."""
+
+    code = "cancelled"
 
 
 class DeadlineExceeded(LinebusError):

@@ -42,8 +42,8 @@ KEY_BYTES = 32
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
 # Whole messages that wait to be received stay in memory even where their connection is cut.
-SERVER_RECEIVE_HWM_MESSAGES = 16
-PLAIN_RECEIVE_HWM_MESSAGES = 256
+SERVER_RECEIVE_HWM_MESSAGES = 8
+PLAIN_RECEIVE_HWM_MESSAGES = 8
 PLAIN_FRAME_BYTES_MAX = 64 * 1024
 PEER_HWM_MESSAGES = 64
 PLAIN_HWM_MESSAGES = 4_000
@@ -79,7 +79,10 @@ CLIENTS_MAX = 16_384
 SERVICES_PER_CLIENT_MAX = 256
 # Names that nobody has offered yet, asked for while the broker has just started.
 UNOFFERED_PER_CLIENT_MAX = 64
-GAPS_MAX = 4_096
+GAPS_MAX = 4_096  # in one message
+# Intervals of seen numbers in a client's books; after a restart of the server there may be one for
+# each line of a window that was answered out of order.
+CLIENT_GAPS_MAX = WINDOW_LINES
 # What is queued, leased and kept, by a bound of what it takes in memory. Replies to lines that
 # were taken before that was reached have a reserve. Beyond it a client that holds little is still
 # served, so that nobody is shut out by those who hold much.
@@ -127,6 +130,8 @@ VOUCH_RETRY_S = 0.02
 START_GRACE_S = 2.0
 NO_WORKER_GRACE_S = 2.0
 GRACE_STEP_S = 0.05
+# However far ahead a deadline is, it is looked at so often, so that no timer outlives its reason.
+DEADLINE_LOOK_S = 60.0
 EXPECTED_SERVICES_MAX = 1_024
 
 SLICE_S = 0.010
@@ -140,7 +145,12 @@ RECEIVED_LINES = 2_048
 SHORT_LIFE_S = 1.0
 RESTART_S = 0.05
 RESTART_S_MAX = 5.0
-DRAIN_S = 5.0
+# A process that is told to end waits so long for lines at hand; with LINGER_MS, below 5 s.
+DRAIN_S = 4.0
+# A line that nobody waits for may end by itself within this time; then its executor is killed.
+STOP_PATIENCE_S = 0.02
+# So long after an executor has been idle what it should not work on is forgotten.
+STOP_FORGET_S = 1.0
 REPORT_BYTES_MAX = 1024 * 1024
 
 # -- what the broker tells of itself ---------------------------------------------------------

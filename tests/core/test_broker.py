@@ -404,10 +404,10 @@ def test_a_client_gone_for_too_long_is_forgotten_with_its_lines(world: World) ->
     world.links.remove(client.link)
     world.pass_time(limits.CLIENT_ABSENCE_S_MAX + 1)
     assert not world.broker._clients
-    assert world.broker._held_bytes == 0
+    assert world.broker.held_bytes == 0
     world.guardians[0].start_executor()
     world.work()
-    assert world.broker._held_bytes == 0
+    assert world.broker.held_bytes == 0
 
 
 def test_goodbye_ends_a_clients_session_at_once(served: World) -> None:
@@ -418,7 +418,7 @@ def test_goodbye_ends_a_clients_session_at_once(served: World) -> None:
     served.pump()
     assert not served.broker._clients
     served.work()
-    assert served.broker._held_bytes == 0
+    assert served.broker.held_bytes == 0
 
 
 # -- bounds -------------------------------------------------------------------------------------
@@ -433,7 +433,7 @@ def test_acknowledged_replies_are_forgotten(served: World, monkeypatch: pytest.M
     [held] = served.broker._clients.values()
     assert len(client.replies) == 1_000
     assert held.lines_held <= 100
-    assert served.broker._held_bytes <= 100 * 100
+    assert served.broker.held_bytes <= 100 * 100
 
 
 def test_an_executor_keeps_texts_only_until_the_broker_has_them(
@@ -486,7 +486,7 @@ def test_a_run_never_outgrows_a_message_whatever_travelled_beside_it(served: Wor
     assert sum(run.count for run in runs) == 40
     longest = max(sum(map(len, run.lines)) for run in runs)
     assert longest <= limits.MESSAGE_BYTES_TARGET
-    assert served.broker._held_bytes >= 40 * 120_000
+    assert served.broker.held_bytes >= 40 * 120_000
     assert client.session.is_greeted
 
 

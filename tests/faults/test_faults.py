@@ -124,7 +124,7 @@ class Storm:
         known = [executor for worker in workers for executor in worker.vouched.values()]
         for executor in filter(None, known):
             check_stream(executor.sent, executor.answered, [x.run.count for x in executor.leases])
-        assert self.world.broker._held_bytes >= 0
+        assert self.world.broker.held_bytes >= 0
 
     def calm_down(self) -> None:
         """Let everyone come back; then all that was asked must end."""

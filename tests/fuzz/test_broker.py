@@ -61,8 +61,9 @@ HELLOS = st.one_of(
 )
 MESSAGES = st.lists(
     st.one_of(
-        st.builds(m.Ask, ASKED, NUMBERS, LINES, st.booleans()),
+        st.builds(m.Ask, ASKED, NUMBERS, LINES, st.booleans(), SECONDS),
         st.builds(m.Ack, ASKED, st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3)),
+        st.builds(m.Cancel, ASKED, st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3)),
         st.builds(m.Vouch, HASHES),
         st.builds(m.Lost, HASHES, NUMBERS_OR_NONE, st.text(max_size=5)),
         st.builds(m.Answers, NUMBERS, LINES, st.lists(st.integers(0, 5)), SECONDS, NUMBERS_OR_NONE),
@@ -117,7 +118,7 @@ class Attack:
 
     def check(self) -> None:
         broker = self.world.broker
-        assert 0 <= broker._held_bytes <= limits.HELD_BYTES_MAX
+        assert 0 <= broker.held_bytes <= limits.HELD_BYTES_MAX
         assert all(client.lines_held >= 0 for client in broker._clients.values())
         assert all(service.waiting >= 0 for service in broker._directory._services.values())
 

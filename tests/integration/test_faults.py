@@ -193,6 +193,38 @@ def test_a_worker_asked_to_end_finishes_the_line_at_hand(home: Home) -> None:
     assert worker.wait() == 0
 
 
+def test_a_line_that_is_cancelled_while_it_is_worked_on_makes_room_for_others(home: Home) -> None:
+    home.write_module(MODULE)
+    home.serve()
+    worker = home.work("mine:held", "gcd", procs=1)
+    with Gate(home.folder) as gate, linebus.Client(home.address) as bus:
+        held = bus.submit(gate.line)
+        gate.wait_for_arrival()
+        assert held.cancel()
+        reply = bus.ask("gcd 12 18")
+    assert reply.text == "gcd for 12 18 is 6"
+    worker.wait_for("stopped, since nobody waits for its line any more")
+
+
+def test_a_server_asked_to_end_lets_lines_at_hand_end_and_the_next_one_does_the_others(
+    home: Home,
+) -> None:
+    home.write_module(MODULE)
+    server = home.serve()
+    home.work("mine:held", "gcd", procs=1)
+    with Gate(home.folder) as gate, linebus.Client(home.address, connect_timeout_s=60) as bus:
+        held = bus.submit(gate.line)
+        gate.wait_for_arrival()
+        server.signal(signal.SIGTERM)
+        later = bus.submit("gcd 12 18")
+        gate.open()
+        assert held.result(60).text == gate.text
+        assert held.result().attempt == 1
+        assert server.wait() == 0
+        home.serve()
+        assert later.result(60).text == "gcd for 12 18 is 6"
+
+
 def test_a_line_that_kills_its_executors_is_quarantined_and_its_neighbours_are_answered(
     home: Home,
 ) -> None:

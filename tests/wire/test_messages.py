@@ -43,7 +43,12 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
     (m.ExecutorGreeting(3, TOKEN, STREAM, 4), ["executor_greeting", 3, TOKEN, STREAM, 4]),
     (m.HelloAgain(0.25), ["hello_again", 0.25]),
     (m.Refusal("version", "no"), ["refusal", "version", "no"]),
-    (m.Ask("gcd", 5, ["12 18", ""], values=True), ["ask", "gcd", 5, ["12 18", ""], True]),
+    (
+        m.Ask("gcd", 5, ["12 18", ""], values=True, deadline_s=2.5),
+        ["ask", "gcd", 5, ["12 18", ""], True, 2.5],
+    ),
+    (m.Cancel("gcd", [(1, 2), (7, 7)]), ["cancel", "gcd", [[1, 2], [7, 7]]]),
+    (m.Stop(KEY, 3, 4), ["stop", KEY, 3, 4]),
     (m.Ack("gcd", [(1, 4), (6, 6)]), ["ack", "gcd", [[1, 4], [6, 6]]]),
     (
         m.Replies("gcd", 5, ["6", "usage"], [1], 3, 1, 0.5, 0.25),
@@ -140,6 +145,11 @@ SENSELESS: list[tuple[type[m.Message], int, object]] = [
     (m.Ack, 2, [[1, 2, 3]]),
     (m.Ack, 2, [[0, 2]]),
     (m.Ack, 2, [[1, 1]] * (limits.GAPS_MAX + 1)),
+    (m.Ask, 5, -1.0),
+    (m.Ask, 5, limits.WAIT_S_MAX + 1),
+    (m.Cancel, 2, [[1, 1]] * (limits.GAPS_MAX + 1)),
+    (m.Stop, 1, KEY[1:]),
+    (m.Stop, 2, 0),
     (m.Ended, 3, 0),
     (m.Ended, 3, limits.CLIENT_LINES_MAX + 1),
     (m.Vouch, 1, KEY[1:]),
@@ -187,7 +197,8 @@ def test_a_newer_peer_may_add_parts_at_the_end(message: m.Message, listed: list[
 @pytest.mark.parametrize("kind", [m.Ask, m.Work])
 def test_results_are_wanted_as_sentences_where_nothing_is_said(kind: type[m.Ask | m.Work]) -> None:
     listed = next(listed for message, listed in EXAMPLES if type(message) is kind)
-    assert not msgspec.msgpack.decode(msgspec.msgpack.encode(listed[:-1]), type=kind).values
+    without = listed[: 1 + kind.__struct_fields__.index("values")]
+    assert not msgspec.msgpack.decode(msgspec.msgpack.encode(without), type=kind).values
 
 
 @pytest.mark.parametrize("offered", ["a", "_", "gcd", "shop.price-2", "X" * limits.NAME_CHARS_MAX])

@@ -51,8 +51,9 @@ hellos: st.SearchStrategy[m.Hello] = st.one_of(
     st.builds(m.ExecutorHello, nonces, tokens, keys, streams, nonces, nonces, nonces),
 )
 from_peer: st.SearchStrategy[m.FromPeer] = st.one_of(
-    st.builds(m.Ask, names, numbers, some_lines),
+    st.builds(m.Ask, names, numbers, some_lines, st.booleans(), seconds),
     st.builds(m.Ack, names, intervals),
+    st.builds(m.Cancel, names, intervals),
     st.builds(m.Vouch, keys),
     st.builds(m.Lost, keys, nonces, texts),
     st.builds(m.Answers, numbers, some_lines, offsets, seconds, nonces),
@@ -76,6 +77,7 @@ from_server: st.SearchStrategy[m.FromServer] = st.one_of(
     st.builds(m.Ended, names, numbers, counts, texts, texts),
     st.builds(m.Work, numbers, names, some_lines, nonces),
     st.builds(m.Received, nonces),
+    st.builds(m.Stop, keys, numbers, numbers),
     st.builds(m.Heartbeat, seconds),
 )
 
@@ -100,7 +102,7 @@ def test_what_the_server_says_comes_back_as_it_was(messages: list[m.FromServer])
 
 def test_the_strategies_know_every_message() -> None:
     kinds = (get_args(m.Hello), get_args(m.FromPeer), get_args(m.FromServer))
-    assert [len(kind) for kind in kinds] == [3, 7, 10]
+    assert [len(kind) for kind in kinds] == [3, 8, 11]
 
 
 # ---- hostile bytes ---------------------------------------------------------------------------

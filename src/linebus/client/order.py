@@ -6,6 +6,7 @@ This holds the client's one loop over lines: it has to read each line's first wo
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 from linebus.client.reply import Reply, replies_of
@@ -29,9 +30,10 @@ class Order:
         self._segments: deque[tuple[Stream | Ended, int, int]] = deque()
         self.owed = 0
 
-    def ask(self, lines: Collection[str], *, values: bool = False) -> None:
+    def ask(self, lines: Collection[str], *, values: bool = False, expires_at: float = inf) -> None:
         """Ask lines, for results as values or as sentences; each joins its service's stream.
 
+        At `expires_at`, by the clock of whoever drives the session, they end if they have not.
         Raises UsageError where one is no text; then none is asked.
         """
         if set(map(type, lines)) != {str}:
@@ -52,7 +54,7 @@ class Order:
             stream.fresh.append(arguments)
         self._close(stream, first)
         for each in touched:
-            self._session.commit(each, values=values)
+            self._session.commit(each, values=values, expires_at=expires_at)
 
     def _stream_for(
         self, line: str, name: str, arguments: str

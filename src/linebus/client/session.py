@@ -23,20 +23,34 @@ from linebus.wire.packing import parts
 _UTF8_BYTES_PER_CHAR_MAX = 4
 # An acknowledgement of its own is worth a message only once it lets the server forget this much.
 _IDLE_ACK_LINES = 64
+# What is over already is told as the shortest time there is.
+_DEADLINE_S_MIN = 1e-6
 
 
 @dataclass(slots=True)
 class _Part:
-    """Consecutive lines that are asked in one message."""
+    """Consecutive lines that are asked in one message; `expires_at` is when they shall end."""
 
     first: int
     lines: list[str]
     chars: int
     values: bool
+    expires_at: float
 
     @property
     def last(self) -> int:
         return self.first + len(self.lines) - 1
+
+    def without(self, known: IntervalSet) -> list[_Part]:
+        """Return the part's lines whose numbers are not known."""
+        missing = known.missing(self.first, self.last)
+        return [self.piece(first - self.first, last - self.first + 1) for first, last in missing]
+
+    def piece(self, start: int, end: int) -> _Part:
+        """Return the lines from offset `start` up to `end` as a part of their own."""
+        lines = self.lines[start:end]
+        chars = sum(map(len, lines))
+        return _Part(self.first + start, lines, chars, self.values, self.expires_at)
 
 
 class Stream:
@@ -53,6 +67,7 @@ class Stream:
         self.sent_through = start - 1
         self.answered = IntervalSet()
         self.acks: list[tuple[int, int]] = []
+        self.cancels: list[tuple[int, int]] = []
         self.start = start
         self._arrived: dict[int, tuple[Entry, int, int]] = {}
         self._abandoned = IntervalSet()
@@ -111,23 +126,38 @@ class Stream:
                 return entry, offset + before, left - before
         return None
 
-    def resume(self, seen: IntervalSet) -> None:
-        """Queue again, in ascending order, what is unanswered and not seen by the server."""
-        unanswered = [p for part in self.sent for p in _missing_parts(part, self.answered)]
-        again = [p for part in unanswered for p in _missing_parts(part, seen)]
+    def resume(self, seen: IntervalSet) -> int:
+        """Queue again, in ascending order, what is unanswered and not seen by the server.
+
+        What nobody wants any more is not asked again; return how many lines that is.
+        """
+        self.acks.clear()
+        settled = self._resume_abandoned(seen)
+        unanswered = [p for part in self.sent for p in part.without(self.answered)]
+        again = [p for part in unanswered for p in part.without(seen)]
         unseen = IntervalSet()
         for part in again:
             unseen.add(part.first, part.last)
-        self.sent = deque(p for part in unanswered for p in _missing_parts(part, unseen))
+        self.sent = deque(p for part in unanswered for p in part.without(unseen))
         self.sent_through = self.sent[-1].last if self.sent else self.settled_through
         self.unsent.extendleft(reversed(again))
-        self.acks.clear()
+        return settled
+
+    def _resume_abandoned(self, seen: IntervalSet) -> int:
+        """Cancel once more what the server knows of what was abandoned; settle the rest."""
+        open_ = [each for gone in self._abandoned for each in self.answered.missing(*gone)]
+        self.cancels = [each for interval in open_ for each in seen.within(*interval)]
+        unseen = [each for interval in open_ for each in seen.missing(*interval)]
+        for first, last in unseen:
+            self.answered.add(first, last)
+        self.acks += unseen
+        return sum(last - first + 1 for first, last in unseen)
 
     def abandon(self, number: int, count: int) -> int:
         """Drop `count` lines from `number` on, whose replies nobody will take any more.
 
-        What was not sent is never asked; return how many lines that is. Replies to the others are
-        dropped when they come.
+        What was not sent is never asked; return how many lines that is. The others are cancelled;
+        replies to them are dropped when they come.
         """
         last = number + count - 1
         for first, (entry, offset, left) in list(self._arrived.items()):
@@ -142,17 +172,19 @@ class Stream:
         gone = IntervalSet()
         gone.add(number, last)
         before = sum(len(part.lines) for part in self.unsent)
-        kept = [rest for part in self.unsent for rest in _missing_parts(part, gone)]
+        kept = [rest for part in self.unsent for rest in part.without(gone)]
         dropped = before - sum(len(part.lines) for part in kept)
         if dropped:
             asked = IntervalSet()
             for part in (*self.sent, *kept):
                 asked.add(part.first, part.last)
             for first, until in asked.missing(number, last):
+                self.acks += self.answered.missing(first, until)
                 self.answered.add(first, until)
             self.unsent = deque(kept)
         for first, until in self.answered.missing(number, last):
             self._abandoned.add(first, until)
+            self.cancels.append((first, until))
         return dropped
 
 
@@ -189,10 +221,11 @@ class ClientSession(PeerSession):
             stream = self._streams[service] = Stream(service, self._start)
         return stream
 
-    def commit(self, stream: Stream, *, values: bool = False) -> int:
+    def commit(self, stream: Stream, *, values: bool = False, expires_at: float = inf) -> int:
         """Number the stream's fresh lines and queue them to be asked; return the first number.
 
-        Where `values` is true their results are asked for as values.
+        Where `values` is true their results are asked for as values. At `expires_at`, by the
+        caller's clock, they end if they have not.
         """
         first = stream.next_number
         lines, stream.fresh = stream.fresh, []
@@ -200,27 +233,29 @@ class ClientSession(PeerSession):
         self.owed += len(lines)
         for start, end in parts(lines):
             part = lines if end - start == len(lines) else lines[start:end]
-            self._queue(stream, first + start, part, values=values)
+            chars = sum(map(len, part))
+            self._queue(stream, _Part(first + start, part, chars, values, expires_at))
         return first
 
-    def _queue(self, stream: Stream, first: int, lines: list[str], *, values: bool) -> None:
-        chars = sum(map(len, lines))
+    def _queue(self, stream: Stream, part: _Part) -> None:
+        first, lines, chars = part.first, part.lines, part.chars
         if chars * _UTF8_BYTES_PER_CHAR_MAX <= limits.LINE_BYTES_MAX and all(
             map(str.isascii, lines)
         ):
-            stream.unsent.append(_Part(first, lines, chars, values))
+            stream.unsent.append(part)
             return
         good = 0
         for index, line in enumerate(lines):
             reason = why_unfit(line)
             if reason:
                 if index > good:
-                    stream.unsent.append(_part(first + good, lines[good:index], values=values))
+                    stream.unsent.append(part.piece(good, index))
                 ended = m.Ended(stream.service, first + index, 1, Outcome.FAILED, reason)
                 self.owed -= stream.arrive(ended)
+                stream.acks.append((first + index, first + index))
                 good = index + 1
         if good < len(lines):
-            stream.unsent.append(_part(first + good, lines[good:], values=values))
+            stream.unsent.append(part.piece(good, len(lines)))
 
     def _forget_idle_streams(self) -> None:
         for name, stream in list(self._streams.items()):
@@ -246,7 +281,7 @@ class ClientSession(PeerSession):
             seen = IntervalSet()
             for first, last in greeting.seen.get(stream.service, []):
                 seen.add(first, last)
-            stream.resume(seen)
+            self.owed -= stream.resume(seen)
         self._recount()
 
     def handle(self, message: m.FromServer, now: float) -> None:
@@ -291,12 +326,13 @@ class ClientSession(PeerSession):
         """Return the next lines within the window, and acknowledgements where they are worth it."""
         asks: list[m.Message] = []
         if any(stream.unsent for stream in self._streams.values()):
-            asks = self._asks()
+            asks = self._asks(now)
         idle = not self.owed and self._unacknowledged >= _IDLE_ACK_LINES
         said: list[m.Message] = []
         if self._unacknowledged and (asks or idle or self._unacknowledged >= limits.ACK_LINES):
             said = self._acks()
         said += asks
+        said += self._cancels()
         # Our first word since the server was heard puts the heartbeat off, later ones do not: an
         # `ask` alone is not answered, so a server with nothing else to say would seem silent.
         if not self.owed or (said and self._spoke_at == inf):
@@ -308,13 +344,14 @@ class ClientSession(PeerSession):
             self._spoke_at = min(self._spoke_at, now)
         return said
 
-    def _asks(self) -> list[m.Message]:
+    def _asks(self, now: float) -> list[m.Message]:
         asks: list[m.Message] = []
         room = self._window_lines - self._in_flight
         for stream in self._streams.values():
             while stream.unsent and room > 0 and self._in_flight_chars < limits.WINDOW_BYTES:
                 part = stream.unsent.popleft()
-                asks.append(m.Ask(stream.service, part.first, part.lines, part.values))
+                deadline_s = _deadline_s(part.expires_at, now)
+                asks.append(m.Ask(stream.service, part.first, part.lines, part.values, deadline_s))
                 _insert(stream.sent, part)
                 room -= max(0, part.last - max(stream.sent_through, part.first - 1))
                 stream.sent_through = max(stream.sent_through, part.last)
@@ -329,6 +366,14 @@ class ClientSession(PeerSession):
                 stream.acks = stream.acks[limits.GAPS_MAX :]
         self._unacknowledged = 0
         return acks
+
+    def _cancels(self) -> list[m.Message]:
+        cancels: list[m.Message] = []
+        for stream in self._streams.values():
+            while stream.cancels:
+                cancels.append(m.Cancel(stream.service, stream.cancels[: limits.GAPS_MAX]))
+                stream.cancels = stream.cancels[limits.GAPS_MAX :]
+        return cancels
 
     def next_deadline(self) -> float:
         """Return when to call `tick` and `outgoing` next."""
@@ -373,16 +418,11 @@ def why_unfit(line: str) -> str | None:
     return None
 
 
-def _missing_parts(part: _Part, known: IntervalSet) -> list[_Part]:
-    """Return the lines of a part whose numbers are not known."""
-    return [
-        _part(first, part.lines[first - part.first : last - part.first + 1], values=part.values)
-        for first, last in known.missing(part.first, part.last)
-    ]
-
-
-def _part(first: int, lines: list[str], *, values: bool) -> _Part:
-    return _Part(first, lines, sum(map(len, lines)), values)
+def _deadline_s(expires_at: float, now: float) -> float:
+    """Return how long a line has left, as a message tells it: 0 where there is no deadline."""
+    if expires_at == inf:
+        return 0.0
+    return min(max(expires_at - now, _DEADLINE_S_MIN), limits.WAIT_S_MAX)
 
 
 def _insert(sent: deque[_Part], part: _Part) -> None:

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.core.admin import OFFERS, Admin, Counts
-from linebus.core.clients import Books, Client, Entry
+from linebus.core.clients import Books, Client
 from linebus.core.directory import Directory
 from linebus.core.dispatch import Pool, Service
 from linebus.core.effects import Effects
-from linebus.core.lifecycle import ENDS, Outcome, State
+from linebus.core.endings import Endings
+from linebus.core.ledger import Ledger
+from linebus.core.lifecycle import Outcome, State
 from linebus.core.plain import PlainSide
 from linebus.core.runs import Run
 from linebus.core.sessions import Route, Session, Token
@@ -28,7 +31,6 @@ from linebus.core.timers import Cause, Timers
 from linebus.core.workers import Executor, Worker
 from linebus.errors import Refused
 from linebus.wire import messages as m
-from linebus.wire import plain
 from linebus.wire.native import VERSION
 from linebus.wire.packing import bytes_of
 
@@ -73,17 +75,25 @@ class Broker:
         self._vouchers: dict[bytes, Worker] = {}
         self._directory = Directory()
         self._stirred: dict[Pool, None] = {}
-        self._with_news: dict[Session, None] = {}
+        self._ledger = Ledger()
         self._timers = Timers()
         self.plain = PlainSide(self.effects, self._timers, self._directory, self._accept, echo=echo)
         self._admin = Admin(self._directory, self._counts, self.plain.names, now, started_at)
         for offer in OFFERS:
             self._directory.add_own(offer, now)
-        self._held_bytes = 0
         self._numbers = 0
-        self._start_grace_until = now + limits.START_GRACE_S
-        self._timers.set(self._start_grace_until, Cause.START_GRACE_OVER)
-        self.plain.start(self._start_grace_until)
+        self._is_draining = False
+        grace_until = now + limits.START_GRACE_S
+        self._endings = Endings(
+            self._ledger,
+            self._timers,
+            self._directory,
+            self.plain.offers,
+            self._stirred,
+            grace_until,
+        )
+        self._timers.set(grace_until, Cause.START_GRACE_OVER)
+        self.plain.start(grace_until)
 
     # -- hello and greeting ------------------------------------------------------------------
 
@@ -179,7 +189,7 @@ class Broker:
         self._routes[route] = session
         session.attach(route, token, greeting)
         session.heard_at = now
-        self._with_news[session] = None
+        self._ledger.with_news[session] = None
 
     def _supersede(self, session: Session, route: Route) -> None:
         """Have the connection cut that a session has left for another: nobody reads from it."""
@@ -227,16 +237,20 @@ class Broker:
             case Executor(), m.Answers():
                 return self._answers(session, message)
             case Client(), m.Ask():
-                return self._ask(session, message, now)
+                # What is not taken here is asked again of the next server.
+                return None if self._is_draining else self._ask(session, message, now)
             case Client(), m.Ack():
-                self._ack(session, message)
+                return self._ack(session, message)
+            case Client(), m.Cancel(service=name, intervals=intervals):
+                if (books := session.books.get(name)) is not None:
+                    self._endings.cancel(books, intervals)
             case Worker(), m.Lost():
                 self._lost(session, message, now)
             case Worker(), m.Vouch():
                 return self._vouch(session, message.executor)
             case _, m.Heartbeat():
                 session.heartbeat = m.Heartbeat(self._heartbeat_s())
-                self._with_news[session] = None
+                self._ledger.with_news[session] = None
             case _, m.Goodbye():
                 self._end(session, now)
             case _:
@@ -256,7 +270,7 @@ class Broker:
         if session is None:
             return
         session.detach(now)
-        self._with_news.pop(session, None)
+        self._ledger.with_news.pop(session, None)
         if isinstance(session, Executor):
             self._stir(session)
         if isinstance(session, Client) and not session.lines_held:
@@ -280,14 +294,18 @@ class Broker:
     def _ask(self, client: Client, ask: m.Ask, now: float) -> str | None:
         before = client.overhead
         self._take_ask(client, ask, now)
-        self._hold(client, client.overhead - before)
+        self._ledger.hold(client, client.overhead - before)
         if client.lines_held > limits.CLIENT_LINES_MAX:
             return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
-        return "too many gaps in the numbers" if client.gaps > limits.GAPS_MAX else None
+        return self._too_many_gaps(client)
+
+    @staticmethod
+    def _too_many_gaps(client: Client) -> str | None:
+        return "too many gaps in the numbers" if client.gaps > limits.CLIENT_GAPS_MAX else None
 
     def _take_ask(self, client: Client, ask: m.Ask, now: float) -> None:
         service = self._service_for(ask.service, now)
-        may_open = self._has_room(client, limits.BOOKS_BYTES)
+        may_open = self._ledger.has_room(client, limits.BOOKS_BYTES)
         books = client.books_for(service, may_open=may_open) if service is not None else None
         last = ask.first + len(ask.lines) - 1
         missing = books.seen.missing(ask.first, last) if books is not None else []
@@ -295,45 +313,58 @@ class Broker:
             # Nothing is kept without books: where this is lost, the client asks again.
             why = self._why_not_taken(client, service, ask.service, now)
             client.outbox.append(m.Ended(ask.service, ask.first, len(ask.lines), *why))
-            self._with_news[client] = None
+            self._ledger.with_news[client] = None
             return
         for first, until in missing:
             lines = ask.lines[first - ask.first : until - ask.first + 1]
             if books.service.is_own:
                 self._answer(books, first, lines, now)
             else:
-                self._accept(books, first, lines, now, values=ask.values)
+                self._accept(books, first, lines, now, values=ask.values, deadline_s=ask.deadline_s)
         books.see(ask.first, last)
 
     def _why_not_taken(
         self, client: Client, service: Service | None, name: str, now: float
     ) -> tuple[Outcome, str]:
         if service is None or service.offer is None:
-            return self._absence(name, now)
-        if not self._has_room(client, limits.BOOKS_BYTES):
+            return self._endings.absence(name, now)
+        if not self._ledger.has_room(client, limits.BOOKS_BYTES):
             return Outcome.OVERLOADED, _FULL
         text = f"{len(client.books)} services are asked at once; wait for some replies"
         return Outcome.OVERLOADED, text
 
     def _accept(
-        self, books: Books, first: int, lines: list[str], now: float, *, values: bool = False
+        self,
+        books: Books,
+        first: int,
+        lines: list[str],
+        now: float,
+        *,
+        values: bool = False,
+        deadline_s: float = 0.0,
     ) -> None:
         books.hold(len(lines))
         size = bytes_of(lines) + limits.RUN_BYTES
-        if not self._has_room(books.client, size):
-            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, _FULL, (first, len(lines)))
+        if not self._ledger.has_room(books.client, size):
+            self._ledger.finish(
+                books, State.RECEIVED, Outcome.OVERLOADED, _FULL, (first, len(lines))
+            )
             return
-        self._hold(books.client, size)
+        self._ledger.hold(books.client, size)
         service = books.service
-        service.queue(books, Run(books, first, lines, size, now, values=values))
-        self._await_worker(service, now)
+        expires_at = now + deadline_s if deadline_s else inf
+        run = Run(books, first, lines, size, now, values=values, expires_at=expires_at)
+        service.queue(books, run)
+        if deadline_s:
+            self._endings.note_deadline(books, expires_at, now)
+        self._endings.await_worker(service, now)
 
     def _answer(self, books: Books, first: int, lines: list[str], now: float) -> None:
         """Answer lines for one of the broker's own services, a few a second."""
         books.hold(len(lines))
         client, name = books.client, books.service.name
         allowed = client.admin_allowance(len(lines), now)
-        if not self._has_room(client):
+        if not self._ledger.has_room(client):
             allowed = 0
         for number, line in enumerate(lines[:allowed], first):
             failed: list[int] = []
@@ -342,57 +373,43 @@ class Broker:
             except Refused as error:
                 text, failed = str(error), [0]
             replies = m.Replies(name, number, [text], failed, 0, 1, 0.0, 0.0)
-            self._hold(client, client.end(books, replies, bytes_of([text])))
-            self._with_news[client] = None
+            self._ledger.hold(client, client.end(books, replies, bytes_of([text])))
+            self._ledger.with_news[client] = None
         if allowed < len(lines):
             text = f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself"
             rest = (first + allowed, len(lines) - allowed)
-            self._finish(books, State.RECEIVED, Outcome.OVERLOADED, f"{text}; ask later", rest)
+            self._ledger.finish(
+                books, State.RECEIVED, Outcome.OVERLOADED, f"{text}; ask later", rest
+            )
 
     def _counts(self) -> Counts:
         vouched = (each for worker in self._workers.values() for each in worker.vouched.values())
         executors = sum(executor is not None for executor in vouched)
-        return Counts(len(self._clients), len(self._workers), executors, self._held_bytes)
+        return Counts(len(self._clients), len(self._workers), executors, self._ledger.held_bytes)
 
     def _service_for(self, name: str, now: float) -> Service | None:
         """Return the service that a line may be queued for, or None where it must end at once."""
         service = self._directory.get(name)
         if service is not None and service.offer is not None:
             return service
-        if now < self._start_grace_until or self.plain.undecided(now):
+        if now < self._endings.start_grace_until or self.plain.undecided(now):
             # Whoever offers this may be on its way (back).
             return self._directory.expect(name, now)
         return None
 
-    def _absence(self, name: str, now: float) -> tuple[Outcome, str]:
-        """Return how a native request for a service without native workers ends, and why."""
-        if self.plain.offers(name):
-            shown = plain.shorten(name)
-            return Outcome.NO_WORKER, f"only plain workers offer '{shown}'; ask it with client.py"
-        return self._directory.absence(name, now)
-
-    def _hold(self, client: Client, size: int) -> None:
-        """Count bytes that are held for a client from now on (or, below 0, no more)."""
-        self._held_bytes += size
-        client.held_bytes += size
-
-    def _has_room(self, client: Client, size: int = 0, *, for_reply: bool = False) -> bool:
-        """Return whether so many more bytes may be held for a client.
-
-        Where others use up all there is, a small share is left to each.
-        """
-        reserve = limits.HELD_FOR_REPLIES_BYTES if for_reply else 0
-        return (
-            self._held_bytes + size <= limits.HELD_BYTES_MAX + reserve
-            or client.held_bytes + size <= client.share_bytes
-        )
-
-    def _ack(self, client: Client, ack: m.Ack) -> None:
+    def _ack(self, client: Client, ack: m.Ack) -> str | None:
         books = client.books.get(ack.service)
         if books is None:
-            return
+            return None
+        before = client.overhead
         for first, last in ack.intervals:
-            self._hold(client, -books.forget(first, last))
+            size = books.forget(first, last)
+            if size:
+                self._ledger.hold(client, -size)
+            elif first <= last and books.seen.missing(first, last):
+                books.see(first, last)
+        self._ledger.hold(client, client.overhead - before)
+        return self._too_many_gaps(client)
 
     # -- replies -----------------------------------------------------------------------------
 
@@ -419,41 +436,13 @@ class Broker:
     ) -> None:
         lease = executor.leases[0]
         run, count = lease.run, len(texts)
-        client = run.books.client
-        size = bytes_of(texts)
-        if not self._has_room(client, size, for_reply=True):
-            text = "the server holds as much as it can and had to drop the reply; ask again later"
-            self._finish(run.books, State.LEASED, Outcome.OVERLOADED, text, (run.first, count))
-        elif not client.ended:
-            service = run.books.service.name
-            replies = m.Replies(
-                service,
-                run.first,
-                texts,
-                failed,
-                executor.number,
-                run.attempt,
-                lease.queued_s,
-                ran_s,
-            )
-            self._hold(client, client.deliver(run, replies, size))
-            self._with_news[client] = None
-        self._hold(client, -run.drop(count))
+        if not run.is_void:
+            self._ledger.deliver(lease, executor.number, texts, failed, ran_s)
+        self._ledger.hold(run.books.client, -run.drop(count))
         lease.first += count
         executor.answered += count
         if not run.count:
-            executor.leases.popleft()
-
-    def _finish(
-        self, books: Books, state: State, outcome: Outcome, text: str, lines: tuple[int, int]
-    ) -> None:
-        """End `lines` (first number, count) without an executor's reply."""
-        assert outcome in ENDS[state], f"{outcome} does not follow {state}"
-        if books.client.ended:
-            return
-        ended: Entry = m.Ended(books.service.name, *lines, outcome, text)
-        self._hold(books.client, books.client.end(books, ended, len(text)))
-        self._with_news[books.client] = None
+            executor.end_first_lease()
 
     # -- workers -----------------------------------------------------------------------------
 
@@ -494,29 +483,7 @@ class Broker:
         executor.credit = 0
         self._stir(executor)
         for run in reversed(executor.end_leases(position)):
-            self._requeue(run, reason, now)
-
-    def _requeue(self, run: Run, reason: str, now: float) -> None:
-        client, service = run.books.client, run.books.service
-        if client.ended:
-            self._hold(client, -run.size)
-        elif run.strikes >= limits.STRIKES_MAX:
-            self._hold(client, -run.size)
-            text = f"{run.strikes} executors died while working on it; the last: {reason}"
-            lines = (run.first, run.count)
-            self._finish(run.books, State.LEASED, Outcome.QUARANTINED, text, lines)
-        else:
-            service.requeue(run)
-            self._await_worker(service, now)
-
-    def _await_worker(self, service: Service, now: float) -> None:
-        """See to it that what waits for a service is dispatched, or ends after the grace."""
-        for pool in service.pools:
-            self._stirred[pool] = None
-        if not service.pools and not service.is_awaited:
-            service.is_awaited = True
-            at = now + limits.NO_WORKER_GRACE_S
-            self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
+            self._endings.requeue(run, reason, now)
 
     def _stir(self, executor: Executor) -> None:
         pool = executor.worker.pool
@@ -524,13 +491,13 @@ class Broker:
         pool.update(executor)
         self._stirred[pool] = None
         if executor.route is not None:
-            self._with_news[executor] = None
+            self._ledger.with_news[executor] = None
 
     # -- the ends of sessions ----------------------------------------------------------------
 
     def _close(self, session: Session) -> None:
         session.ended = True
-        self._with_news.pop(session, None)
+        self._ledger.with_news.pop(session, None)
         self._absent[type(session)].pop(session, None)
         self._timers.forget(Cause.NOT_BACK, session)
         if session.route is not None:
@@ -549,7 +516,8 @@ class Broker:
     def _end_client(self, client: Client) -> None:
         self._clients.pop(client.ident, None)
         self._close(client)
-        self._hold(client, -client.close_books())
+        self._endings.client_ended(client)
+        self._ledger.hold(client, -client.close_books())
 
     def _end_worker(self, worker: Worker, now: float) -> None:
         self._workers.pop(worker.ident, None)
@@ -558,9 +526,20 @@ class Broker:
         self._vouch_only_for(worker, [], now)
         for service in self._directory.leave(worker, now):
             if service.waiting:
-                self._await_worker(service, now)
+                self._endings.await_worker(service, now)
 
     # -- time --------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Take and dispatch nothing more; what is leased may still be answered."""
+        self._is_draining = True
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that is leased and that somebody waits for has been answered."""
+        vouched = (each for worker in self._workers.values() for each in worker.vouched.values())
+        leases = (lease for executor in filter(None, vouched) for lease in executor.leases)
+        return all(lease.run.is_void for lease in leases)
 
     def stalled(self, seconds: float) -> None:
         """Note that nobody could be heard for so long: it is no silence of theirs."""
@@ -568,6 +547,11 @@ class Broker:
             worker.heard_at += seconds
         for session in (each for absent in self._absent.values() for each in absent):
             session.lost_at += seconds
+
+    @property
+    def held_bytes(self) -> int:
+        """What is queued, leased and kept, by a bound of what it takes in memory."""
+        return self._ledger.held_bytes
 
     def next_deadline(self) -> float:
         """Return when `expire` wants to be called, infinity where nothing is due."""
@@ -578,9 +562,12 @@ class Broker:
         for cause, about in self._timers.due(now):
             match cause, about:
                 case Cause.START_GRACE_OVER, None:
-                    self._start_grace_over(now)
+                    self._endings.start_grace_over(now)
+                    self.plain.reconsider(now)
                 case Cause.NO_WORKER_GRACE_OVER, Service():
-                    self._no_worker_grace_over(about, now)
+                    self._endings.no_worker_grace_over(about, now)
+                case Cause.DEADLINE_OVER, Service():
+                    self._endings.deadline_over(about, now)
                 case Cause.NOT_BACK, Session():
                     self._not_back(about, now)
                 case Cause.WORKER_SILENT, Worker():
@@ -588,36 +575,6 @@ class Broker:
                 case Cause.PLAIN_HOLD_OVER, None:
                     self.plain.hold_over(now)
         self.plain.settle(now)
-
-    def _start_grace_over(self, now: float) -> None:
-        for service in self._directory.never_offered():
-            self._end_waiting(service, now, grace_s=0.0)
-        self._directory.forget_never_offered()
-        self.plain.reconsider(now)
-
-    def _no_worker_grace_over(self, service: Service, now: float) -> None:
-        service.is_awaited = False
-        if service.pools:
-            return
-        grace_s = limits.NO_WORKER_GRACE_S
-        if now >= max(self._start_grace_until, service.absent_at + grace_s):
-            self._end_waiting(service, now, grace_s)
-        if service.waiting:
-            service.is_awaited = True
-            soonest = now + limits.GRACE_STEP_S  # many graces end in one look
-            at = max(self._start_grace_until, service.next_grace_over(grace_s), soonest)
-            self._timers.set(at, Cause.NO_WORKER_GRACE_OVER, service)
-
-    def _end_waiting(self, service: Service, now: float, grace_s: float) -> None:
-        """End what has waited for a service without workers for at least the grace."""
-        outcome, text = self._absence(service.name, now)
-        for books in list(service.ring):
-            for run in service.clear(books):
-                if now >= run.received_at + grace_s:
-                    self._hold(books.client, -run.size)
-                    self._finish(books, State.QUEUED, outcome, text, (run.first, run.count))
-                else:
-                    service.queue(books, run)
 
     def _not_back(self, session: Session, now: float) -> None:
         if session.ended or session.route is not None:
@@ -637,11 +594,6 @@ class Broker:
         else:
             self._end(worker, now)
 
-    @property
-    def held_bytes(self) -> int:
-        """What is queued, leased and kept, by a bound of what it takes in memory."""
-        return self._held_bytes
-
     def _heartbeat_s(self) -> float:
         return max(limits.HEARTBEAT_S, len(self._workers) / limits.HEARTBEATS_PER_S_MAX)
 
@@ -652,13 +604,16 @@ class Broker:
 
     def dispatch(self, now: float) -> None:
         """Lease waiting lines to executors with credit; called once a round, after receiving."""
-        stirred, self._stirred = self._stirred, {}
+        if self._is_draining:
+            return
+        stirred = self._stirred.copy()
+        self._stirred.clear()
         goes_on = bool(stirred)
         while goes_on:  # until no pool waits for another one to take its share first
             goes_on = False
             for pool in stirred:
                 for executor in pool.dispatch(now):
-                    self._with_news[executor] = None
+                    self._ledger.with_news[executor] = None
                     goes_on = len(stirred) > 1
 
     def outgoing(self, stalled: Container[Route]) -> Iterator[tuple[Route, bytes, list[m.Message]]]:
@@ -669,12 +624,12 @@ class Broker:
         for route, note in self.effects.take_notes().items():
             if route not in stalled:  # whoever does not read can say hello again
                 yield route, VERSION, [note]
-        for session in list(self._with_news):
+        for session in list(self._ledger.with_news):
             to = session.route
             if to in stalled:
                 session.stall()
                 continue
-            del self._with_news[session]
+            del self._ledger.with_news[session]
             if to is None:  # what it is owed is kept until it is back
                 continue
             if session.greeting is not None:

@@ -7,7 +7,7 @@ The outbox proper holds only what is not kept: the ends of requests for which th
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from linebus import limits
@@ -18,6 +18,7 @@ from linebus.wire.messages import Ended, HelloAgain, Replies
 if TYPE_CHECKING:
     from linebus.core.dispatch import Service
     from linebus.core.runs import Run
+    from linebus.core.workers import Executor
     from linebus.wire.messages import Message
 
 Entry = Replies | Ended
@@ -31,7 +32,7 @@ def count_of(entry: Entry) -> int:
 class Books:
     """What the broker knows of one client's lines to one service."""
 
-    __slots__ = ("client", "in_ring", "kept", "lines_held", "queue", "seen", "service")
+    __slots__ = ("client", "holders", "in_ring", "kept", "lines_held", "queue", "seen", "service")
 
     def __init__(self, client: Client, service: Service) -> None:
         """Start with nothing seen."""
@@ -41,6 +42,7 @@ class Books:
         self.seen = IntervalSet()
         self.kept: dict[int, tuple[Entry, int]] = {}
         self.queue: deque[Run] = deque()
+        self.holders: Counter[Executor] = Counter()  # who holds leases on lines of these books
         self.in_ring = False
         self.lines_held = 0
 
@@ -55,8 +57,15 @@ class Books:
         self.seen.add(first, last)
         self.client.gaps += len(self.seen) - before
 
+    def open_runs(self) -> list[Run]:
+        """Return the runs that have not ended: those that are queued, and those that are leased."""
+        leases = (lease for executor in self.holders for lease in executor.leases)
+        leased = [lease.run for lease in leases if lease.run.books is self]
+        return [*self.queue, *(run for run in leased if not run.is_void)]
+
     def close(self) -> int:
         """Forget everything; return the bytes of what was queued and kept."""
+        self.service.dated.pop(self, None)
         size = sum(run.size for run in self.service.clear(self))
         size += sum(size for _, size in self.kept.values())
         self.kept.clear()

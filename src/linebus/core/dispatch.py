@@ -8,10 +8,12 @@ the clients of a service, a slice at a time.
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from linebus.core.clients import Books
+    from linebus.core.intervals import IntervalSet
     from linebus.core.runs import Run
     from linebus.core.workers import Executor, Worker
     from linebus.wire.messages import Offer
@@ -23,6 +25,8 @@ class Service:
     __slots__ = (
         "absent_at",
         "askers",
+        "dated",
+        "expires_at",
         "is_awaited",
         "is_own",
         "name",
@@ -43,6 +47,8 @@ class Service:
         self.ring: deque[Books] = deque()
         self.waiting = 0
         self.askers = 0  # clients that have books for it
+        self.dated: dict[Books, None] = {}  # those with lines that have a deadline
+        self.expires_at = inf  # when it is looked at next
 
     @property
     def is_idle(self) -> bool:
@@ -88,6 +94,20 @@ class Service:
         """Return when the grace of what waits longest is over, without workers."""
         oldest = min(run.received_at for books in self.ring for run in books.queue)
         return max(self.absent_at, oldest) + grace_s
+
+    def take_out(self, books: Books, lines: IntervalSet) -> list[Run]:
+        """Take the lines with these numbers out of a client's queue; return their runs."""
+        taken: list[Run] = []
+        kept: list[Run] = []
+        for run in books.queue:
+            for part, is_meant in run.divide(lines):
+                (taken if is_meant else kept).append(part)
+        books.queue = deque(kept)
+        self.waiting -= sum(run.count for run in taken)
+        if books.in_ring and not kept:
+            self.ring.remove(books)
+            books.in_ring = False
+        return taken
 
     def clear(self, books: Books) -> list[Run]:
         """Take a client's whole queue out; return its runs."""

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class IntervalSet:
@@ -14,10 +14,13 @@ class IntervalSet:
 
     __slots__ = ("_firsts", "_lasts")
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, intervals: Iterable[tuple[int, int]] = ()) -> None:
+        """Start with the numbers of these intervals; those that end before they begin have none."""
         self._firsts: list[int] = []
         self._lasts: list[int] = []
+        for first, last in intervals:
+            if first <= last:
+                self.add(first, last)
 
     def __len__(self) -> int:
         """Return the number of intervals (not of members)."""
@@ -42,6 +45,13 @@ class IntervalSet:
             last = max(last, lasts[right - 1])
         firsts[left:right] = [first]
         lasts[left:right] = [last]
+
+    def within(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of `first`…`last` that are in the set, in ascending order."""
+        for index in range(bisect_left(self._lasts, first), len(self._firsts)):
+            if self._firsts[index] > last:
+                return
+            yield max(first, self._firsts[index]), min(last, self._lasts[index])
 
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """Return the parts of `first`…`last` that are not in the set, in ascending order."""

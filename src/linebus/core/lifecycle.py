@@ -2,7 +2,9 @@
 
               no worker within the grace ───────────────► no_service | no_worker
     received ─► queued ──dispatch──► leased ──reply──► answered | failed
-       │           ▲                   │ │
+       │           ▲ │                 │ │ │
+       │           │ ├─ deadline ──────┼─┼─┼─ deadline ─► expired       (worker told to stop)
+       │           │ └─ cancelled ─────┼─┼─┴─ cancelled ► cancelled     (worker told to stop)
        │           └── executor lost ──┤ │
        │               strikes used up └─┼─────────────► quarantined
        └─ no room ───────────────────────┴─ no room ───► overloaded
@@ -25,6 +27,8 @@ class Outcome(StrEnum):
     NO_WORKER = "no_worker"
     OVERLOADED = "overloaded"
     QUARANTINED = "quarantined"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 class State(Enum):
@@ -37,12 +41,14 @@ class State(Enum):
 
 ENDS = {
     State.RECEIVED: {Outcome.NO_SERVICE, Outcome.NO_WORKER, Outcome.OVERLOADED},
-    State.QUEUED: {Outcome.NO_SERVICE, Outcome.NO_WORKER},
+    State.QUEUED: {Outcome.NO_SERVICE, Outcome.NO_WORKER, Outcome.EXPIRED, Outcome.CANCELLED},
     State.LEASED: {
         Outcome.ANSWERED,
         Outcome.FAILED,
         Outcome.OVERLOADED,
         Outcome.QUARANTINED,
+        Outcome.EXPIRED,
+        Outcome.CANCELLED,
     },
 }
 

@@ -8,9 +8,11 @@ list again and again would be quadratic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core.intervals import IntervalSet
 
 if TYPE_CHECKING:
     from linebus.core.clients import Books
@@ -20,8 +22,9 @@ class Run:
     """Lines `first`, `first + 1`, … of one client to one service.
 
     `size` is a bound of their bytes in a message, `values` whether results are wanted as values,
-    `attempt` the number of dispatches so far, `strikes` how often an executor died on it (only
-    ever a run of one).
+    `expires_at` when they end at the latest, `attempt` the number of dispatches so far, `strikes`
+    how often an executor died on it (only ever a run of one). A void run has ended while it was
+    leased: nobody waits for its texts.
     """
 
     __slots__ = (
@@ -29,7 +32,9 @@ class Run:
         "_offset",
         "attempt",
         "books",
+        "expires_at",
         "first",
+        "is_void",
         "received_at",
         "size",
         "strikes",
@@ -45,10 +50,13 @@ class Run:
         received_at: float,
         *,
         values: bool = False,
+        expires_at: float = inf,
     ) -> None:
         """Start a run that has not been dispatched."""
         self.books = books
         self.values = values
+        self.expires_at = expires_at
+        self.is_void = False
         self.first = first
         self.size = size
         self.received_at = received_at
@@ -74,8 +82,16 @@ class Run:
         """Cut the first `count` lines off as a run of their own."""
         share = self.size * count // self.count
         front = self._lines[self._offset : self._offset + count]
-        cut = Run(self.books, self.first, front, share, self.received_at, values=self.values)
-        cut.attempt, cut.strikes = self.attempt, self.strikes
+        cut = Run(
+            self.books,
+            self.first,
+            front,
+            share,
+            self.received_at,
+            values=self.values,
+            expires_at=self.expires_at,
+        )
+        cut.attempt, cut.strikes, cut.is_void = self.attempt, self.strikes, self.is_void
         self.first += count
         self.size -= share
         self._offset += count
@@ -95,6 +111,7 @@ class Run:
             run.first == self.first + self.count
             and self.attempt == 0
             and run.values == self.values
+            and run.expires_at == self.expires_at
             and len(self._lines) + run.count <= limits.LINES_PER_MESSAGE_MAX
             and self.size + run.size <= limits.MESSAGE_BYTES_TARGET
         )
@@ -102,6 +119,21 @@ class Run:
             self._lines.extend(run.lines)
             self.size += run.size
         return fits
+
+    def divide(self, wanted: IntervalSet) -> list[tuple[Run, bool]]:
+        """Cut the run into parts whose lines are all wanted, or none of them; return these.
+
+        They are in order, the last one is the run itself.
+        """
+        parts: list[tuple[Run, bool]] = []
+        end = self.first + self.count - 1
+        for first, last in wanted.within(self.first, end):
+            if first > self.first:
+                parts.append((self.cut(first - self.first), False))
+            if last == end:
+                return [*parts, (self, True)]
+            parts.append((self.cut(last - first + 1), True))
+        return [*parts, (self, False)]
 
 
 @dataclass(slots=True)
@@ -114,22 +146,27 @@ class Lease:
     first: int
     run: Run
     queued_s: float
+    is_told: bool = False  # its guardian knows that it is void
 
     @property
     def last(self) -> int:
         """The number of the slice's last line."""
         return self.first + self.run.count - 1
 
-    def split(self, position: int) -> list[Run]:
-        """Return the slice's runs so that the line numbered `position` is a run of its own."""
+    def divide(self, wanted: IntervalSet) -> list[tuple[Lease, bool]]:
+        """Return the lease in parts whose lines are all wanted by the client, or none of them."""
+        parts = []
+        for run, is_wanted in self.run.divide(wanted):
+            parts.append((Lease(self.first, run, self.queued_s, self.is_told), is_wanted))
+            self.first += run.count
+        return parts
+
+    def strike(self, position: int) -> list[Run]:
+        """Return the slice's runs; the line numbered `position` alone, with a strike."""
         if not self.first <= position <= self.last:
             return [self.run]
-        runs = []
-        if position > self.first:
-            runs.append(self.run.cut(position - self.first))
-        struck = self.run.cut(1) if self.run.count > 1 else self.run
-        struck.strikes += 1
-        runs.append(struck)
-        if struck is not self.run:
-            runs.append(self.run)
-        return runs
+        line = self.run.first + position - self.first
+        runs = self.run.divide(IntervalSet([(line, line)]))
+        for run, is_struck in runs:
+            run.strikes += is_struck
+        return [run for run, _ in runs]

@@ -24,6 +24,7 @@ class Cause(Enum):
 
     START_GRACE_OVER = auto()
     NO_WORKER_GRACE_OVER = auto()
+    DEADLINE_OVER = auto()
     NOT_BACK = auto()
     WORKER_SILENT = auto()
     PLAIN_HOLD_OVER = auto()

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 from linebus import limits
 from linebus.core.runs import Lease, Run
 from linebus.core.sessions import Session
-from linebus.wire.messages import Received, Work
+from linebus.wire.messages import Received, Stop, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from linebus.core.clients import Books
     from linebus.core.dispatch import Pool
+    from linebus.core.intervals import IntervalSet
+    from linebus.core.sessions import Route, Token
     from linebus.wire.messages import Message
 
 
@@ -28,6 +33,30 @@ class Worker(Session):
         self.program = program
         self.pool: Pool | None = None
         self.vouched: dict[bytes, Executor | None] = {}
+        self.has_stops = False  # some of what its executors hold has become void
+
+    def attach(self, route: Route, token: Token, greeting: Message) -> None:
+        """Go on at a new route; what was told there about void leases may not have come."""
+        super().attach(route, token, greeting)
+        for _, lease in self._void_leases():
+            lease.is_told = False
+        self.has_stops = True
+
+    def _void_leases(self) -> Iterator[tuple[Executor, Lease]]:
+        for executor in filter(None, self.vouched.values()):
+            for lease in executor.leases:
+                if lease.run.is_void:
+                    yield executor, lease
+
+    def take(self) -> list[Message]:
+        """Hand out what is to be sent; leases that have become void are told once."""
+        if self.has_stops:
+            self.has_stops = False
+            for executor, lease in self._void_leases():
+                if not lease.is_told:
+                    lease.is_told = True
+                    self.outbox.append(Stop(executor.key_hash, lease.first, lease.last))
+        return super().take()
 
 
 class Executor(Session):
@@ -63,6 +92,7 @@ class Executor(Session):
         run.attempt += 1
         lease = Lease(self.sent + 1, run, max(0.0, now - run.received_at))
         self.leases.append(lease)
+        run.books.holders[self] += 1
         self.sent += run.count
         self._send(lease)
 
@@ -85,8 +115,40 @@ class Executor(Session):
             self._told = self.answered
         return super().take()
 
+    def end_first_lease(self) -> None:
+        """Note that all lines of the oldest lease are answered."""
+        self._let_go(self.leases.popleft())
+
     def end_leases(self, position: int) -> list[Run]:
         """End all leases; return their runs in order, the line at `position` with a strike."""
-        runs = [run for lease in self.leases for run in lease.split(position)]
+        for lease in self.leases:
+            self._let_go(lease)
+        runs = [run for lease in self.leases for run in lease.strike(position)]
         self.leases.clear()
         return runs
+
+    def void(self, books: Books, lines: IntervalSet) -> list[Run]:
+        """Make void what is leased of a client's lines with these numbers; return those runs.
+
+        Their numbers in the stream stay, and their texts will come and be passed over.
+        """
+        voided: list[Run] = []
+        leases: deque[Lease] = deque()
+        for lease in self.leases:
+            if lease.run.books is not books or lease.run.is_void:
+                leases.append(lease)
+                continue
+            for part, is_meant in lease.divide(lines):
+                leases.append(part)
+                if is_meant:
+                    part.run.is_void = True
+                    voided.append(part.run)
+        books.holders[self] += len(leases) - len(self.leases)
+        self.leases = leases
+        return voided
+
+    def _let_go(self, lease: Lease) -> None:
+        holders = lease.run.books.holders
+        holders[self] -= 1
+        if not holders[self]:
+            del holders[self]

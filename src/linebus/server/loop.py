@@ -33,7 +33,11 @@ _ROUTE_AND_TWO = 3
 
 
 class Server:
-    """A broker on its four sockets. `run` returns after SIGTERM or SIGINT."""
+    """A broker on its four sockets.
+
+    `run` returns after SIGTERM or SIGINT, once lines that executors are working on are answered or
+    DRAIN_S has passed.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
         """Bind the sockets. Raises AddressTaken and SetupError."""
@@ -64,20 +68,30 @@ class Server:
             on_start()
             now = time.monotonic()
             while not signals.received:
-                now = self._wait(poller, now)
-                self._broker.expire(now)
-                self._broker.dispatch(now)
-                self._send(now)
+                now = self._round(poller, now)
+            poller.unregister(signals.fileno())  # it stays readable
+            self._broker.drain()
+            drain_until = now + limits.DRAIN_S
+            while now < drain_until and not self._broker.is_drained:
+                now = self._round(poller, now, drain_until)
         self._sockets.close()
 
-    def _wait(self, poller: zmq.Poller, before: float) -> float:
+    def _round(self, poller: zmq.Poller, before: float, until: float = inf) -> float:
+        """Wait, receive, decide, send; return the moment of this round."""
+        now = self._wait(poller, before, until)
+        self._broker.expire(now)
+        self._broker.dispatch(now)
+        self._send(now)
+        return now
+
+    def _wait(self, poller: zmq.Poller, before: float, until: float) -> float:
         """Wait for sockets or the next deadline and receive; return the moment of this round.
 
         What the last round took, and by how much this one is late (the process was stopped, the
         machine asleep), is time in which nobody could be heard.
         """
         started = time.monotonic()
-        until = self._wake_at()
+        until = min(until, self._wake_at())
         ready = dict(poller.poll(milliseconds_until(until, started)))
         now = time.monotonic()
         stalled_s = started - before + max(0.0, now - max(started, until))

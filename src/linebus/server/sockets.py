@@ -21,7 +21,7 @@ from linebus.net.dealer import new_context
 from linebus.wire import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from linebus.server.config import ServerConfig
     from linebus.server.kernel import Kernel

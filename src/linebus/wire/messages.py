@@ -147,17 +147,30 @@ class Refusal(Message, tag="refusal"):
 class Ask(Message, tag="ask"):
     """A run, or its next part: lines `first`, `first + 1`, … of this client to this service.
 
-    Where `values` is true the texts shall be results as JSON, not the sentences for people.
+    Where `values` is true the texts shall be results as JSON, not the sentences for people. Where
+    `deadline_s` is not 0, the lines end `expired` so many seconds from now unless they have ended.
     """
 
     service: Name
     first: Number
     lines: Lines
     values: bool = False
+    deadline_s: Seconds = 0.0
+
+
+class Cancel(Message, tag="cancel"):
+    """Nobody wants the replies to these numbers any more; those that have not ended do so now."""
+
+    service: Name
+    intervals: Intervals
 
 
 class Ack(Message, tag="ack"):
-    """The replies to these numbers have come; the broker may forget them."""
+    """The replies to these numbers have come; the broker may forget them.
+
+    Numbers that were never asked (their lines could not be sent) are acknowledged as well, so that
+    they leave no gap in the books.
+    """
 
     service: Name
     intervals: Intervals
@@ -207,6 +220,17 @@ class Lost(Message, tag="lost"):
     reason: Description
 
 
+class Stop(Message, tag="stop"):
+    """Nobody waits for an executor's lines `first`…`last`: it may be killed while it is at one.
+
+    What else it holds is dispatched again, and nobody is charged for it.
+    """
+
+    executor: Key
+    first: Number
+    last: Number
+
+
 # -- executors -------------------------------------------------------------------------------
 
 
@@ -253,7 +277,7 @@ class Goodbye(Message, tag="goodbye"):
 
 
 Hello = ClientHello | WorkerHello | ExecutorHello
-FromPeer = Ask | Ack | Vouch | Lost | Answers | Heartbeat | Goodbye
+FromPeer = Ask | Ack | Cancel | Vouch | Lost | Answers | Heartbeat | Goodbye
 FromServer = (
     ClientGreeting
     | WorkerGreeting
@@ -262,6 +286,7 @@ FromServer = (
     | Refusal
     | Replies
     | Ended
+    | Stop
     | Work
     | Received
     | Heartbeat

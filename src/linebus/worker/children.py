@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from linebus import limits, process
 from linebus.worker import pipes
 from linebus.worker.position import Position
+from linebus.worker.unwanted import Unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,9 @@ class Child:
         """Start it; it will load `references` and connect to `address`, if there is one yet."""
         self.started_at = now
         self.is_ready = False
+        self.is_stopped = False  # killed, since nobody waited for its line
         self.working_on: int | None = None
+        self.unwanted = Unwanted()
         key = os.urandom(limits.KEY_BYTES)
         self.key_hash = hashlib.sha256(key).digest()
         self.position = Position.create()

@@ -113,6 +113,7 @@ class Guardian:
         self._flush_controls()
         self._hear_server(now)
         self._session.tick(now)
+        self._stop_unwanted(now)
         if self._link is not None:
             self._hear_plain(self._link, now)
         if self._signals.received:
@@ -123,6 +124,8 @@ class Guardian:
         at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
         if self._config.address:
             at = min(at, self._tell_absence_at)
+        if any(not child.unwanted.is_empty for child in self._children.values()):
+            at = min(at, now + limits.STOP_PATIENCE_S)
         if self._frames or any(child.control.is_waiting for child in self._children.values()):
             at = min(at, now + limits.STALLED_RETRY_S)
         if self._link is not None:
@@ -180,6 +183,8 @@ class Guardian:
         del self._children[child.report.descriptor]
         self._poller.unregister(child.report.descriptor)
         position, how = child.bury()
+        if child.is_stopped:  # no line is to be charged for it
+            position, how = 0, "stopped, since nobody waits for its line any more"
         self._session.lost(child.key_hash, position, how)
         if child.working_on is not None:
             self._publish(self._relay.lost(child.working_on, how))
@@ -190,10 +195,21 @@ class Guardian:
             if not self._offers and self._failures >= limits.STRIKES_MAX:
                 raise ServiceNotLoaded(f"executors end before they are ready; the last {how}")
         log.warning("an executor %s; another one is started", how)
-        if now - child.started_at >= limits.SHORT_LIFE_S:
+        if child.is_stopped or now - child.started_at >= limits.SHORT_LIFE_S:
             self._restart_s = 0.0
         self._restart_at.append(now + self._restart_s)
         self._restart_s = min(max(limits.RESTART_S, 2 * self._restart_s), limits.RESTART_S_MAX)
+
+    def _stop_unwanted(self, now: float) -> None:
+        """Kill executors that have been for a while at lines that nobody waits for."""
+        for stop in self._session.take_stops():
+            for child in self._children.values():
+                if child.key_hash == stop.executor:
+                    child.unwanted.add(stop.first, stop.last, now)
+        for child in self._children.values():
+            if not child.unwanted.is_empty and child.unwanted.is_stuck(child.position.read(), now):
+                child.is_stopped = True
+                child.kill()
 
     def _flush_controls(self) -> None:
         for child in self._children.values():

@@ -33,6 +33,7 @@ class GuardianSession(PeerSession):
         self._has_said_hello = False
         self._executors: dict[bytes, None] = {}
         self._said: list[m.Message] = []
+        self._stops: list[m.Stop] = []
         self._heartbeat_s = limits.HEARTBEAT_S
         self._heartbeat_at = inf
 
@@ -82,8 +83,18 @@ class GuardianSession(PeerSession):
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
-        if isinstance(message, m.Heartbeat):
-            self._heartbeat_s = max(limits.HEARTBEAT_S, message.every_s)
+        match message:
+            case m.Heartbeat(every_s=every_s):
+                self._heartbeat_s = max(limits.HEARTBEAT_S, every_s)
+            case m.Stop():
+                self._stops.append(message)
+            case _:
+                pass
+
+    def take_stops(self) -> list[m.Stop]:
+        """Hand out which lines of which executors nobody waits for any more."""
+        stops, self._stops = self._stops, []
+        return stops
 
     def messages(self, now: float) -> list[m.Message]:
         """Return what is to be said; a heartbeat where it is time for one."""
