@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test oracle faults fuzz hostile check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test oracle sim mechanisms fuzz hostile check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -32,8 +32,11 @@ test: $(VENV)/.dev ## run the tests; ARGS='-k lease' passes options to pytest
 oracle: $(VENV)/.dev ## 20,000 mixed lines through `linebus up`, each reply compared with sympy's
 	@LINEBUS_ORACLE_LINES=20000 $(BIN)/python -m pytest tests/integration/test_oracle.py $(ARGS)
 
-faults: $(VENV)/.dev ## the core under random faults, 5,000 seeds (CI: a few)
-	@LINEBUS_FAULT_SEEDS=5000 $(BIN)/python -m pytest tests/faults $(ARGS)
+sim: $(VENV)/.dev ## the core in a storm of seeded faults, 5,000 seeds (CI: a few hundred); ARGS=0..99 for others
+	@$(BIN)/python -m linebus.testing.simulator $(or $(ARGS),0..4999)
+
+mechanisms: $(VENV)/.dev ## each mechanism switched off: how many of 200 seeds notice; ARGS=50 for fewer
+	@$(BIN)/python -m tests.simulator.mechanisms $(ARGS)
 
 fuzz: $(VENV)/.dev ## any bytes at the codecs and the broker, 20,000 examples a target (CI: a few)
 	@LINEBUS_FUZZ_EXAMPLES=$${LINEBUS_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest tests/fuzz --timeout 0 \

@@ -15,7 +15,17 @@ from linebus import errors
 if TYPE_CHECKING:
     from types import ModuleType
 
-TESTING = ["Bus", "Client", "Clock", "Fault", "Worker"]
+TESTING = [
+    "Bus",
+    "Client",
+    "Clock",
+    "Fault",
+    "Figures",
+    "Scenario",
+    "SimulationFailed",
+    "Worker",
+    "simulate",
+]
 PUBLIC = [
     "Argument",
     "AsyncClient",

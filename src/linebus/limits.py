@@ -162,6 +162,12 @@ SERVICE_WORKERS_SHOWN_MAX = 16
 # -- the in-process bus for tests ------------------------------------------------------------
 # Whoever has no reply after this long by its clock will have none.
 TESTING_PATIENCE_S = 60.0
+# -- the simulator ---------------------------------------------------------------------------
+# After the faults stop, everything ends within this time. What takes long: executors that are
+# replaced only five seconds after lethal lines have killed them, nine times; ten seconds for one
+# to return; stuck lines; a queue of slow lines behind all this. The longest seen is 51 s.
+SIMULATOR_CALM_S = 120.0
+SIMULATOR_TRACE_EVENTS = 400
 
 # -- the server's memory ---------------------------------------------------------------------
 # How often it is looked at; how far it may grow before subscribers are looked at, and how much one

@@ -299,6 +299,22 @@ def test_idle_streams_make_room_for_others() -> None:
     assert session.stream("s1").next_number > 1, "numbers are never used again"
 
 
+def test_a_reply_that_is_sent_again_after_its_stream_was_forgotten_is_acknowledged() -> None:
+    session = a_session(window=10_000)
+    for n in range(2 * limits.SERVICES_PER_CLIENT_MAX):
+        ask(session, f"s{n}", "x")
+        first = session.stream(f"s{n}").next_number - 1
+        reply(session, f"s{n}", first, "y")
+        assert session.stream(f"s{n}").take(first, 1) is not None
+        session.stream(f"s{n}").acks.clear()
+    assert "s0" not in session._streams
+    reply(session, "s0", 1, "y")  # the server has not got the acknowledgement
+    assert session.stream("s0").acks == [(1, 1)]
+    assert session.owed == 0
+    reply(session, "never", 10**6, "y")
+    assert "never" not in session._streams
+
+
 @pytest.mark.parametrize(
     ("line", "parts"),
     [

@@ -213,6 +213,21 @@ def test_a_line_lost_with_the_connection_is_asked_again(served: World) -> None:
     assert client.texts == ["echo 1", "X"]
 
 
+def test_a_number_that_was_seen_is_not_queued_again(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    served.work()
+    again = m.Ask("echo", 1, ["1"])
+    route = client.link.route
+    assert route is not None
+    served.broker.receive(route, client.session._token, [again, again], served.now)
+    served.broker.dispatch(served.now)
+    assert served.broker._directory._services["echo"].waiting == 0
+    served.pump()
+    assert not any(executor.session.holds_work for executor in served.executors)
+
+
 def test_a_line_in_progress_is_not_run_twice_because_its_client_came_back(served: World) -> None:
     client = served.client()
     client.ask("echo 1")
@@ -288,6 +303,26 @@ def test_an_executor_that_comes_back_goes_on_where_it_was(served: World) -> None
     served.work()
     assert client.texts == [f"echo {n}" for n in range(10)]
     assert {reply.attempt for reply in client.replies} == {1}
+
+
+def test_a_stream_whose_greeting_was_lost_is_not_taken_for_the_one_before(served: World) -> None:
+    client = served.client()
+    client.ask("echo 1", "echo 2")
+    served.work()
+    [executor], [guardian] = served.executors, served.guardians
+    served.restart_broker()
+    for link in (guardian.link, client.link):
+        link.connect()
+    client.ask("echo 3")
+    served.pump()
+    executor.link.connect()
+    executor.link.collect()
+    executor.link.deliver_to_server()
+    served.broker_round()  # the greeting of a new stream, and its first line
+    executor.link.cut()
+    executor.link.connect()
+    served.work()
+    assert client.texts == ["echo 1", "echo 2", "echo 3"]
 
 
 def test_an_executor_away_for_long_is_waited_for_while_its_guardian_is_heard(served: World) -> None:

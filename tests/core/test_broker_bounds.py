@@ -234,6 +234,25 @@ def test_names_asked_for_in_the_start_grace_go_at_its_end() -> None:
     assert world.broker._directory.never_offered() == []
 
 
+def test_a_name_for_which_there_is_no_room_in_the_start_grace_is_not_called_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It may well be offered in a moment; a flood of names must not make a known one seem unknown.
+    monkeypatch.setattr(limits, "EXPECTED_SERVICES_MAX", 4)
+    world = World()
+    flood, client = world.client(), world.client()
+    flood.ask(*[f"n{n} 1" for n in range(4)])
+    world.pump()
+    client.ask("echo 1")
+    world.pump()
+    assert client.outcomes == ["overloaded"]
+    assert "has just started" in client.texts[0]
+    world.pass_time(limits.START_GRACE_S + 0.1)
+    client.ask("echo 1")
+    world.pump()
+    assert client.outcomes[1:] == ["no_service"]
+
+
 # -- what waits for those who do not read --------------------------------------------------------
 
 

@@ -72,11 +72,22 @@ def test_a_hello_without_an_answer_is_repeated() -> None:
 
 def test_only_frames_with_the_sessions_token_count() -> None:
     session = a_greeted_session()
-    for first in (OTHER_TOKEN, b"", b"x"):
+    for first in (b"", b"x"):
         session.receive(first, native.encode([m.Heartbeat(99.0)])[0], 50.0)
     assert session.heard_at == 1.0
     session.receive(TOKEN, native.encode([m.Heartbeat(99.0)])[0], 50.0)
     assert session.heard_at == 50.0
+
+
+def test_a_token_that_is_not_known_makes_it_say_hello_again() -> None:
+    # The server has heard an older hello once more, and waits for the answer to its greeting.
+    session = a_greeted_session()
+    say(session, m.Heartbeat(99.0), OTHER_TOKEN)
+    assert session.heard_at == 1.0
+    assert not session.is_greeted
+    hello_of(session)
+    say(session, m.Heartbeat(99.0), OTHER_TOKEN)
+    assert session.outgoing(1.0) == [], "a hello is under way"
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x91\x91\xa3foo", b"\xdd\xff\xff\xff\xff"])

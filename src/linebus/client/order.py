@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 class Order:
     """The lines of one caller, in the order in which it asked them.
 
-    `owed` counts those whose replies have not been taken.
+    `segments` tell where their replies will be found: in which stream, from which number on, how
+    many. `owed` counts those whose replies have not been taken.
     """
 
     def __init__(self, session: ClientSession) -> None:
         """Start with no line."""
         self._session = session
-        self._segments: deque[tuple[Stream | Ended, int, int]] = deque()
+        self.segments: deque[tuple[Stream | Ended, int, int]] = deque()
         self.owed = 0
 
     def ask(self, lines: Collection[str], *, values: bool = False, expires_at: float = inf) -> None:
@@ -62,7 +63,7 @@ class Order:
         """Return the stream for a line, where it has one, and the line in two parts."""
         parts = split(line)
         if isinstance(parts, Ended):
-            self._segments.append((parts, 0, 1))
+            self.segments.append((parts, 0, 1))
             self.owed += 1
             return None, None, ""
         if parts != (name, arguments):
@@ -74,20 +75,20 @@ class Order:
         """Note how many consecutive lines have joined a stream."""
         if stream is not None:
             count = stream.next_number + len(stream.fresh) - first
-            self._segments.append((stream, first, count))
+            self.segments.append((stream, first, count))
             self.owed += count
 
     @property
     def next_line(self) -> tuple[str, int] | None:
         """The service and number of the line whose reply is taken next; None: none is owed."""
-        if not self._segments:
+        if not self.segments:
             return None
-        source, number, _ = self._segments[0]
+        source, number, _ = self.segments[0]
         return source.service, number
 
     def take(self) -> Iterator[Reply]:
         """Yield the replies that have come, as far as none before them is missing."""
-        segments = self._segments
+        segments = self.segments
         while segments:
             source, number, count = segments[0]
             if isinstance(source, Ended):
@@ -108,10 +109,10 @@ class Order:
 
     def forget(self) -> None:
         """Give up: nobody will take the replies that are owed."""
-        for source, number, count in self._segments:
+        for source, number, count in self.segments:
             if isinstance(source, Stream):
                 self._session.owed -= source.abandon(number, count)
-        self._segments.clear()
+        self.segments.clear()
         self.owed = 0
 
 

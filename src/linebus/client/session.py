@@ -305,7 +305,10 @@ class ClientSession(PeerSession):
         self._arrivals.append(entry)
         stream = self._streams.get(entry.service)
         if stream is None:
-            return
+            if entry.first >= self._start:
+                return  # nobody has asked that
+            # Its stream was forgotten and the acknowledgement lost: it is kept until that comes.
+            stream = self.stream(entry.service)
         before = stream.sent[0].first if stream.sent else 0
         if entry.first >= stream.start:  # else of a stream by this name that was forgotten
             self.owed -= stream.arrive(entry)

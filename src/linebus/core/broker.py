@@ -327,6 +327,9 @@ class Broker:
         self, client: Client, service: Service | None, name: str, now: float
     ) -> tuple[Outcome, str]:
         if service is None or service.offer is None:
+            if self._may_still_be_offered(now):
+                text = "the server has just started and awaits as many names as it can"
+                return Outcome.OVERLOADED, f"{text}; ask again later"
             return self._endings.absence(name, now)
         if not self._ledger.has_room(client, limits.BOOKS_BYTES):
             return Outcome.OVERLOADED, _FULL
@@ -392,10 +395,13 @@ class Broker:
         service = self._directory.get(name)
         if service is not None and service.offer is not None:
             return service
-        if now < self._endings.start_grace_until or self.plain.undecided(now):
-            # Whoever offers this may be on its way (back).
+        if self._may_still_be_offered(now):
             return self._directory.expect(name, now)
         return None
+
+    def _may_still_be_offered(self, now: float) -> bool:
+        """Return whether whoever offers what is not known may be on its way (back)."""
+        return now < self._endings.start_grace_until or self.plain.undecided(now)
 
     def _ack(self, client: Client, ack: m.Ack) -> str | None:
         books = client.books.get(ack.service)
@@ -447,7 +453,8 @@ class Broker:
     # -- workers -----------------------------------------------------------------------------
 
     def _vouch_only_for(self, worker: Worker, key_hashes: list[bytes], now: float) -> None:
-        for key_hash in worker.vouched.keys() - set(key_hashes):
+        wanted = set(key_hashes)
+        for key_hash in [each for each in worker.vouched if each not in wanted]:
             self._forget_executor(worker, key_hash, 0, "no longer vouched for", now)
         for key_hash in key_hashes:
             self._vouch(worker, key_hash)

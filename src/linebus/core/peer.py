@@ -59,7 +59,7 @@ class PeerSession(ABC):
         """Take the two frames of what the server sent.
 
         Raises VersionMismatch and SessionRefused. Frames that make no sense, or that belong to an
-        earlier connection, are dropped.
+        earlier connection, are dropped; a token that is not known makes it say hello again.
         """
         if first == native.VERSION:
             self._receive_outside(body, now)
@@ -72,6 +72,9 @@ class PeerSession(ABC):
             self.heard_at = now
             for message in self._decode(body):
                 self.handle(message, now)
+        elif self.is_greeted and len(first) == limits.TOKEN_BYTES:
+            # The server has heard an older hello once more and waits for an answer to its greeting.
+            self._say_hello_again(now)
 
     def tick(self, now: float) -> None:
         """Do what the passing of time causes."""
@@ -126,14 +129,17 @@ class PeerSession(ABC):
                     # Where a hello is under way already, this answers something older than it,
                     # unless it asks for patience: then the hello itself came too early.
                     if self.is_greeted or after_s:
-                        self.is_greeted = False
-                        self._hello_at = now + after_s
-                        self.tick(now)
+                        self._say_hello_again(now, after_s)
                 case m.Refusal(code=code, text=text):
                     error = VersionMismatch if code == "version" else SessionRefused
                     raise error(f"the server refuses this session: {text}")
                 case _:
                     pass
+
+    def _say_hello_again(self, now: float, after_s: float = 0.0) -> None:
+        self.is_greeted = False
+        self._hello_at = now + after_s
+        self.tick(now)
 
     def _receive_greeting(self, greeting: Greeting, now: float) -> None:
         is_meant = isinstance(greeting, self.greeting_type) and greeting.nonce == self._nonce

@@ -8,6 +8,17 @@ from linebus.testing.bus import Bus
 from linebus.testing.client import Client
 from linebus.testing.clock import Clock
 from linebus.testing.faults import Fault
+from linebus.testing.simulator import Figures, Scenario, SimulationFailed, simulate
 from linebus.testing.worker import Worker
 
-__all__ = ["Bus", "Client", "Clock", "Fault", "Worker"]
+__all__ = [
+    "Bus",
+    "Client",
+    "Clock",
+    "Fault",
+    "Figures",
+    "Scenario",
+    "SimulationFailed",
+    "Worker",
+    "simulate",
+]

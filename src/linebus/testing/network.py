@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from linebus.errors import ProtocolError
 from linebus.wire import native
 
 if TYPE_CHECKING:
@@ -27,12 +26,17 @@ class Link:
         self.to_peer: deque[Frames] = deque()
         world.links.append(self)
 
+    @property
+    def now(self) -> float:
+        """What the peer's clock says."""
+        return self.world.now
+
     def connect(self) -> None:
         """Connect; the session says hello."""
         assert self.route is None, "it is connected"
         self.world.routes += 1
         self.route = b"route-%d" % self.world.routes
-        self.session.connected(self.world.now)
+        self.session.connected(self.now)
 
     def cut(self, *, unsent: int = 0, unread: int = 0) -> None:
         """Lose the connection, and all that was under way on it but what `lose` keeps."""
@@ -55,9 +59,9 @@ class Link:
 
     def collect(self) -> None:
         """Take what the session wants to send."""
-        self.session.tick(self.world.now)
+        self.session.tick(self.now)
         if self.route is not None:
-            self.to_server.extend(self.session.outgoing(self.world.now))
+            self.to_server.extend(self.session.outgoing(self.now))
 
     def deliver_to_server(self) -> None:
         """Hand the next message to the broker, unless the connection breaks over it."""
@@ -65,17 +69,8 @@ class Link:
         world = self.world
         if first != native.VERSION:
             world.mishaps.on_the_way(self, body, to_server=True)
-        if self.route is None:
-            return
-        if first == native.VERSION:
-            world.broker.greet(self.route, native.decode_hello(body), world.now)
-            return
-        try:
-            messages = native.decode_from_peer(body)
-        except ProtocolError as error:
-            world.broker.break_off(self.route, str(error), world.now)
-            return
-        world.broker.receive(self.route, first, messages, world.now)
+        if self.route is not None:
+            world.hear(self.route, first, body)
 
     def deliver_to_peer(self) -> None:
         """Hand the next message to the peer, unless the connection breaks over it."""
@@ -83,4 +78,4 @@ class Link:
         if first != native.VERSION:
             self.world.mishaps.on_the_way(self, body, to_server=False)
         if self.route is not None:
-            self.session.receive(first, body, self.world.now)
+            self.session.receive(first, body, self.now)

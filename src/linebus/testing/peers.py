@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
-from linebus.testing.network import Link
 from linebus.wire.messages import Offer
 from linebus.worker.answering import answer_of, not_offered, offer_of
 from linebus.worker.session import ExecutorSession, GuardianSession, Slice
@@ -49,7 +48,7 @@ class ClientPeer:
     def __init__(self, world: World, number: int) -> None:
         """Start without a connection."""
         self.session = ClientSession(b"client-%09d" % number, PROGRAM)
-        self.link = Link(world, self.session)
+        self.link = world.new_link(self.session)
         self.order = Order(self.session)
         self.asked: list[str] = []
         self.replies: list[Reply] = []
@@ -88,7 +87,7 @@ class ExecutorPeer:
         self.key_hash = hashlib.sha256(self.key).digest()
         self.guardian = guardian
         self.session = ExecutorSession(b"executor-%07d" % number, self.key)
-        self.link = Link(world, self.session)
+        self.link = world.new_link(self.session)
         self.position = 0
         self.is_alive = True
         self.is_busy = False
@@ -148,9 +147,10 @@ class ExecutorPeer:
         took_s += self._world.now - began_at
         self._world.mishaps.line_done(self, work.service, work.lines[0])
         if self.is_alive and not self.is_busy:
-            self._hand_in(work, text, took_s, failed=failed)
+            self.hand_in(work, text, took_s, failed=failed)
 
-    def _hand_in(self, work: Slice, text: str, took_s: float, *, failed: bool) -> None:
+    def hand_in(self, work: Slice, text: str, took_s: float, *, failed: bool) -> None:
+        """Give the session the text for the first line of a slice, and go on with the rest."""
         self.position = 0
         if self._generation != self.session.generation:  # nobody waits for it any more
             self._slice = None
@@ -170,7 +170,7 @@ class GuardianPeer:
         self.world = world
         self.services = {each.offer.name: each for each in offered}
         self.session = GuardianSession(b"guardian-%07d" % number, PROGRAM, discovered=False)
-        self.link = Link(world, self.session)
+        self.link = world.new_link(self.session)
         self.executors: list[ExecutorPeer] = []
         self.session.offer([each.offer for each in offered], world.now)
         for _ in range(executors):
@@ -178,7 +178,7 @@ class GuardianPeer:
 
     def start_executor(self) -> ExecutorPeer:
         """Start an executor, vouched for and connected."""
-        executor = ExecutorPeer(self.world, self, self.world.next_number())
+        executor = self.world.new_executor(self)
         self.session.vouch(executor.key_hash)
         self.executors.append(executor)
         executor.link.connect()

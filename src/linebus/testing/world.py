@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.core.broker import Broker
+from linebus.errors import ProtocolError
 from linebus.testing.network import Link
 from linebus.testing.peers import (
     Answer,
@@ -22,8 +23,9 @@ from linebus.testing.peers import (
 from linebus.wire import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from linebus.core.peer import PeerSession
 
 RECONNECT_S = limits.RECONNECT_MS / 1000
 
@@ -78,6 +80,14 @@ class World:
         return self._numbers
 
     # -- peers -------------------------------------------------------------------------------
+
+    def new_link(self, session: PeerSession) -> Link:
+        """Return the way from a session to the server, not connected yet."""
+        return Link(self, session)
+
+    def new_executor(self, guardian: GuardianPeer) -> ExecutorPeer:
+        """Return an executor that its guardian is about to start."""
+        return ExecutorPeer(self, guardian, self.next_number())
 
     def client(self) -> ClientPeer:
         """Connect a client."""
@@ -187,13 +197,31 @@ class World:
                 moved = True
         return moved
 
-    def broker_round(self) -> bool:
+    @property
+    def server_now(self) -> float:
+        """What the server's clock says."""
+        return self.now
+
+    def hear(self, route: bytes, first: bytes, body: bytes) -> None:
+        """Hand what has come from a peer to the broker, as the server's loop does."""
+        now = self.server_now
+        if first == native.VERSION:
+            self.broker.greet(route, native.decode_hello(body), now)
+            return
+        try:
+            messages = native.decode_from_peer(body)
+        except ProtocolError as error:
+            self.broker.break_off(route, str(error), now)
+            return
+        self.broker.receive(route, first, messages, now)
+
+    def broker_round(self, stalled: Collection[bytes] = ()) -> bool:
         """Let the broker do what a round of the server's loop does; return whether it spoke."""
-        self.broker.expire(self.now)
-        self.broker.dispatch(self.now)
+        self.broker.expire(self.server_now)
+        self.broker.dispatch(self.server_now)
         spoke = False
         by_route = {link.route: link for link in self.links if link.route is not None}
-        for route, first, messages in self.broker.outgoing(()):
+        for route, first, messages in self.broker.outgoing(stalled):
             spoke = True
             if route in by_route:
                 by_route[route].to_peer.extend((first, body) for body in native.encode(messages))
