@@ -155,7 +155,7 @@ REPORT_BYTES_MAX = 1024 * 1024
 
 # -- what the broker tells of itself ---------------------------------------------------------
 ADMIN_LINES_PER_S_MAX = 20  # of one client; listing all services is work
-ADMIN_PAGE_BYTES = 128 * 1024
+ADMIN_PAGE_BYTES = 64 * 1024
 ADMIN_PAGE_SERVICES_MAX = 256
 SERVICE_WORKERS_SHOWN_MAX = 16
 
@@ -233,9 +233,13 @@ assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
 assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S
-# JSON writes a control character as six bytes; a page may overshoot by one service.
+# JSON writes a control character as six bytes, an executor's number and its comma as 17 at most; a
+# page may overshoot by one service.
 assert (
-    ADMIN_PAGE_BYTES + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX < TEXT_BYTES_MAX
+    ADMIN_PAGE_BYTES
+    + 6 * (4 + SERVICE_WORKERS_SHOWN_MAX) * DESCRIPTION_CHARS_MAX
+    + 17 * SERVICE_WORKERS_SHOWN_MAX * EXECUTORS_PER_WORKER_MAX
+    < TEXT_BYTES_MAX
 )
 assert 8 * MESSAGE_BYTES_MAX < GUARD_UNFINISHED_BYTES < GUARD_MEMORY_BYTES
 assert 2 * PLAIN_TEXT_BYTES_MAX <= PLAIN_FRAME_BYTES_MAX, (

@@ -133,6 +133,15 @@ def test_an_error_of_the_source_reaches_whoever_takes_the_replies(server: FakeSe
     run(story())
 
 
+def test_a_lone_line_is_not_mapped_character_by_character(server: FakeServer) -> None:
+    async def story() -> None:
+        async with AsyncClient(server.address) as bus:
+            with pytest.raises(UsageError, match="ask takes one"):
+                [reply async for reply in bus.map("echo 1")]
+
+    run(story())
+
+
 def test_map_may_be_left_early(server: FakeServer) -> None:
     async def story() -> None:
         async with AsyncClient(server.address) as bus:
@@ -159,6 +168,25 @@ def test_a_deadline_and_a_cancellation_give_the_reply_up() -> None:
                 await waiting
             server.answers_now = True
             assert (await bus.ask("echo next")).text == "echo did next"
+
+    with Silent(free_address()) as server:
+        run(story(server))
+
+
+def test_only_replies_that_are_owed_are_waited_for_with_a_limit() -> None:
+    async def later(*lines: str) -> AsyncIterator[str]:
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(2 * SOON_S, event.set)
+        await event.wait()
+        for line in lines:
+            yield line
+
+    async def story(server: Silent) -> None:
+        async with AsyncClient(server.address) as bus:
+            assert [reply async for reply in bus.map(later(), timeout_s=SOON_S)] == []
+            with pytest.raises(DeadlineExceeded):
+                [reply async for reply in bus.map(later("echo late"), timeout_s=SOON_S)]
+            server.wait_for(lambda: server.kept)
 
     with Silent(free_address()) as server:
         run(story(server))

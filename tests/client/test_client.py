@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import pytest
 import zmq
 
 from linebus import limits
+from linebus.client import connection, patience, shared
 from linebus.client.client import Client, default_address
+from linebus.client.sources import LineReader
 from linebus.core.admin import ServiceInfo
 from linebus.core.lifecycle import Outcome
 from linebus.errors import (
@@ -271,6 +274,85 @@ def test_a_reply_is_waited_for_only_as_long_as_the_caller_wants(address: str) ->
 def test_a_deadline_that_has_passed_raises_at_once(address: str) -> None:
     with Client(address, connect_timeout_s=WAIT_S) as bus, pytest.raises(DeadlineExceeded):
         bus.ask("echo 1", timeout_s=0)
+
+
+class Clock:
+    """What clients read the time from; it can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (connection, patience, shared):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_a_source_of_lines_may_take_its_time(bus: Client, clock: Clock) -> None:
+    def lines() -> Iterator[str]:
+        for n in range(3):
+            clock.ahead_s += 2 * WAIT_S
+            yield f"echo {n}"
+
+    texts = [reply.text for reply in bus.map(lines(), timeout_s=WAIT_S)]
+    assert texts == ["echo did 0", "echo did 1", "echo did 2"]
+
+
+def test_a_descriptor_may_take_its_time(
+    bus: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_late(reader: LineReader) -> list[str]:
+        clock.ahead_s = 2 * WAIT_S
+        return read(reader)
+
+    read = LineReader.read
+    monkeypatch.setattr(LineReader, "read", read_late)
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"echo 1\n")
+    os.close(write_end)
+    replies = [r.text for rs in bus.map_descriptor(read_end, timeout_s=WAIT_S) for r in rs]
+    assert replies == ["echo did 1"]
+    os.close(read_end)
+
+
+class Halting(FakeServer):
+    """Answers what service a is asked, and what b is only when c is."""
+
+    def on_ask(self, route: bytes, ask: m.Ask) -> None:
+        if ask.service == "a":
+            self.reply(route, ask)
+        elif ask.service == "c":
+            self.reply(route, m.Ask("b", 1, ["2"]))
+            self.reply(route, ask)
+
+
+def test_whoever_takes_replies_may_take_their_time(address: str, clock: Clock) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"a 1\nb 2\n")
+    with Halting(address), Client(address, connect_timeout_s=WAIT_S) as bus:
+        replies = bus.map_descriptor(read_end, timeout_s=WAIT_S)
+        assert [reply.text for reply in next(replies)] == ["a did 1"]
+        clock.ahead_s += 2 * WAIT_S
+        os.write(write_end, b"c 3\n")
+        os.close(write_end)
+        rest = [reply.text for some in replies for reply in some]
+        assert rest == ["b did 2", "c did 3"]
+    os.close(read_end)
+
+
+def test_a_server_is_waited_for_from_the_first_line_on(address: str, clock: Clock) -> None:
+    def lines() -> Iterator[str]:
+        clock.ahead_s += 2 * WAIT_S
+        yield "echo 1"
+
+    with FakeServer(address), Client(address, connect_timeout_s=WAIT_S) as bus:
+        replies = bus.map(lines())
+        assert next(replies).text == "echo did 1"
 
 
 # ---- connections -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def drive(connection: Connection, until: float) -> None:
     connection.send(time.monotonic())
-    ready = connection.poll(connection.patience_ms(until), None)
+    ready = connection.poll(connection.patience_ms(until), ())
     connection.take_in(ready, time.monotonic())
 
 
@@ -37,10 +37,10 @@ def test_a_waiting_thread_is_woken_once_however_often_it_is_asked() -> None:
     connection = Connection(free_address(), "test")
     for _ in range(100_000):  # more than a pipe holds
         connection.wake()
-    ready = connection.poll(None, None)
+    ready = connection.poll(None, ())
     connection.take_in(ready, time.monotonic())
     connection.wake()
-    assert connection.poll(None, None)
+    assert connection.poll(None, ())
     connection.close()
 
 

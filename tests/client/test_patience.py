@@ -12,17 +12,30 @@ def test_patience_is_for_each_reply() -> None:
         patience = Patience(5)
         clock.return_value = 104.0
         assert not patience.is_over
-        patience.renew()
+        patience.renew(owed=1)
         clock.return_value = 108.0
         assert not patience.is_over
+        assert patience.left_s == 1.0
         clock.return_value = 109.0
         assert patience.is_over
+        assert str(patience.exceeded(": why")) == "no reply within 5 s: why"
 
 
 def test_without_a_limit_it_never_ends() -> None:
     patience = Patience(None)
     assert patience.at == inf
     assert not patience.is_over
+
+
+def test_it_does_not_end_while_nothing_is_owed() -> None:
+    with mock.patch(CLOCK) as clock:
+        clock.return_value = 100.0
+        patience = Patience(5, owed=0)
+        clock.return_value = 200.0
+        assert not patience.is_over
+        assert patience.left_s is None
+        patience.renew(owed=1)
+        assert patience.at == 205.0
 
 
 def test_a_server_that_was_away_before_the_call_is_waited_for_anew() -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
-from typing import TYPE_CHECKING, Self
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 from linebus.client.client import Client
-from linebus.errors import ConnectError, NobodyListens, SessionRefused, UsageError
+from linebus.client.connection import Connection
+from linebus.client.pending import FutureListener
+from linebus.errors import (
+    ConnectError,
+    DeadlineExceeded,
+    LinebusError,
+    NobodyListens,
+    SessionRefused,
+    UsageError,
+)
 from linebus.wire import messages as m
 from linebus.wire import native
 from tests.client.test_client import SOON_S, WAIT_S, Silent
@@ -182,3 +193,85 @@ def test_an_abandoned_map_is_let_go() -> None:
         del replies
         assert bus.ask("echo last").text == "echo did last"
         assert len(server.lines) < 100_000
+
+
+def test_two_threads_that_read_descriptors_leave_each_other_in_peace(
+    bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls = count()
+    too_many = threading.Event()
+    poll = Connection.poll
+
+    def counted(connection: Connection, *arguments: Any) -> object:  # noqa: ANN401  they are passed on
+        if next(polls) == 1_000:
+            too_many.set()
+        return poll(connection, *arguments)
+
+    monkeypatch.setattr(Connection, "poll", counted)
+    pipes = [os.pipe() for _ in range(2)]
+    replies: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def hear(descriptor: int) -> None:
+        for some in bus.map_descriptor(descriptor):
+            for reply in some:
+                replies.put(reply.text)
+
+    with Threads() as threads:
+        for read_end, _ in pipes:
+            threads.run(lambda end=read_end: hear(end))  # type: ignore[misc]
+        for n in range(10):
+            for _, write_end in pipes:
+                os.write(write_end, b"echo %d\n" % n)
+                assert replies.get(timeout=PATIENCE_S) == f"echo did {n}"
+        assert not too_many.wait(SOON_S)
+        assert bus.ask("echo last").text == "echo did last"
+        for _, write_end in pipes:
+            os.close(write_end)
+    for read_end, _ in pipes:
+        os.close(read_end)
+
+
+@pytest.mark.parametrize("where", ["turn", "listener"])
+def test_futures_fail_where_the_thread_that_waits_for_them_has_a_bug(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("no such turn")
+
+    said: queue.SimpleQueue[object] = queue.SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", lambda what: said.put(what.exc_type))
+    with Silent(free_address()) as server, Client(server.address) as bus:
+        futures = [bus.submit("echo 1"), bus.submit("echo 2")]
+        server.wait_for(lambda: len(server.lines) == 2)
+        with monkeypatch.context() as patch:
+            if where == "turn":
+                patch.setattr(Connection, "poll", broken)
+            else:
+                patch.setattr(FutureListener, "replied", broken)
+                server.answers_now = True
+            futures.append(bus.submit("echo 3"))
+            for future in futures:
+                error = future.exception(PATIENCE_S)
+                assert type(error) is LinebusError
+                assert "ZeroDivisionError: no such turn" in str(error)
+            assert said.get(timeout=PATIENCE_S) is ZeroDivisionError
+        server.answers_now = True
+        assert bus.submit("echo 4").result(PATIENCE_S).text == "echo did 4"
+
+
+def test_the_lock_is_free_while_a_host_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(_: Connection) -> NobodyListens:
+        if threading.current_thread() is threading.main_thread():
+            with Threads() as threads:  # ends only when this line has been asked
+                threads.run(lambda: others.append(bus.submit("echo other")))
+        return NobodyListens("looked up")
+
+    others: list[Future[Reply]] = []
+    monkeypatch.setattr(Connection, "absence", look_up)
+    with Client(free_address(), connect_timeout_s=SOON_S) as bus:
+        with pytest.raises(NobodyListens, match="looked up"):
+            bus.ask("echo 1")
+        with pytest.raises(DeadlineExceeded, match="looked up"):
+            bus.ask("echo 1", timeout_s=0)
+        assert len(others) == 2
+        assert isinstance(others[0].exception(PATIENCE_S), NobodyListens)

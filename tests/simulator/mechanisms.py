@@ -333,7 +333,7 @@ def budget(patch: Patch) -> None:
 
 
 def deadlines(patch: Patch) -> None:
-    patch.setattr(Endings, "note_deadline", nothing)
+    patch.setattr(Endings, "deadline_over", nothing)
 
 
 def stop(patch: Patch) -> None:

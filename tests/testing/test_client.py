@@ -78,6 +78,18 @@ def test_what_cannot_be_answered_ends_as_it_does_in_earnest(
     assert bus.ask("divide 6 3").is_answered
 
 
+def test_a_lone_line_is_not_mapped_character_by_character(bus: Bus) -> None:
+    with pytest.raises(errors.UsageError, match="ask takes one"):
+        list(bus.map("divide 6 3"))
+
+
+def test_the_servers_own_replies_are_of_no_worker(bus: Bus) -> None:
+    reply = bus.ask("linebus.server")
+    assert (reply.outcome, reply.worker, reply.attempt) == ("answered", 0, 1)
+    reply = bus.ask("divid 6 3")
+    assert (reply.outcome, reply.worker, reply.attempt) == ("no_service", 0, 0)
+
+
 def test_a_deadline_is_by_the_clock_of_the_bus(bus: Bus) -> None:
     bus.fault("executor_hangs", at="echo a")
     with pytest.raises(errors.DeadlineExceeded, match=r"no reply within 2\.5 s"):

@@ -69,6 +69,32 @@ def test_integers_of_any_length_go_both_ways() -> None:
             assert values.decode(text) == signed
 
 
+def test_integers_of_any_length_may_stand_inside_other_values() -> None:
+    long = -(10**5_000) - 7
+    value = {"a": [1, (long, None)], 'b"é': {"c": [True, 0.5, long]}, long: "text"}
+    expected = {"a": [1, [long, None]], 'b"é': {"c": [True, 0.5, long]}}
+    told = values.decode(values.encode(value))
+    assert isinstance(told, dict)
+    assert told.pop(values.digits_of(long)) == "text"
+    assert told == expected
+    assert values.decode(values.encode([fmpz(10**5_000)])) == [10**5_000]
+    keys = {key: [10**5_000] for key in (None, True, 1.5, 7)}
+    assert list(json.loads(values.encode(keys), parse_int=len)) == ["null", "true", "1.5", "7"]
+
+
+def test_what_holds_itself_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(ValueError, match="Circular"):
+        values.encode(value)
+
+
+@pytest.mark.parametrize("value", [[10**5_000, float("nan")], [10**5_000, object()]])
+def test_beside_long_integers_the_same_is_refused(value: object) -> None:
+    with pytest.raises((ValueError, TypeError), match="JSON"):
+        values.encode(value)
+
+
 @pytest.mark.parametrize("result", [object(), b"x", {1, 2}])
 def test_what_json_has_no_form_for_is_refused(result: object) -> None:
     with pytest.raises(TypeError, match="no JSON form"):

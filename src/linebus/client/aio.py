@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 from linebus import limits
 from linebus.client.calls import line_of, told, value_of
 from linebus.client.client import default_address
+from linebus.client.patience import Patience
 from linebus.client.shared import SharedSession
+from linebus.client.sources import several
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
-from linebus.errors import DeadlineExceeded, LinebusError, UsageError
+from linebus.errors import LinebusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -64,12 +66,13 @@ class AsyncClient:
         return value_of(service, await self._ask(line, timeout_s, values=True))
 
     async def _ask(self, line: str, timeout_s: float | None, *, values: bool) -> Reply:
+        patience = Patience(timeout_s)
         future = self._submit(line, values=values)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(patience.left_s):
                 return await future
         except TimeoutError as error:
-            raise DeadlineExceeded(f"no reply within {timeout_s:g} s") from error
+            raise patience.exceeded() from error
 
     def submit(self, line: str) -> asyncio.Future[Reply]:
         """Ask one line and return at once; the future gets its reply, whatever the outcome."""
@@ -91,14 +94,13 @@ class AsyncClient:
         """Ask many lines and yield their replies in the lines' order, in bounded memory.
 
         `lines` may be an iterable or an async one. They are read as replies are taken, at most a
-        window's worth ahead. `timeout_s` is how long the next reply may take.
+        window's worth ahead. `timeout_s` is how long the next reply may take,
+        while one is owed and waited for.
         """
-        if isinstance(lines, str):
-            raise UsageError("map takes several lines, such as a list; ask takes one")
-        mapping = _Mapping(self._shared)
-        reading = asyncio.create_task(mapping.read(lines))
+        mapping = _Mapping(self._shared, timeout_s)
+        reading = asyncio.create_task(mapping.read(several(lines)))
         try:
-            while (replies := await mapping.next_replies(timeout_s)) is not None:
+            while (replies := await mapping.next_replies()) is not None:
                 for reply in replies:
                     yield reply
             await reading
@@ -169,8 +171,9 @@ class _Mapping:
     that comes alone leaves at once.
     """
 
-    def __init__(self, shared: SharedSession) -> None:
+    def __init__(self, shared: SharedSession, timeout_s: float | None) -> None:
         self._shared = shared
+        self._patience = Patience(timeout_s, owed=0)
         self._loop = asyncio.get_running_loop()
         self._listener = _LoopListener(self._loop, self)
         with shared:
@@ -204,6 +207,9 @@ class _Mapping:
             self._loop.call_soon(self._flush)
         self._chunk.append(line)
         self._owed += 1
+        if self._owed == 1:
+            self._patience.renew(self._owed)
+            self._news.set()  # whoever waits for replies has a limit now
         if len(self._chunk) >= limits.CHUNK_LINES:
             self._flush()
         while self._owed >= limits.WINDOW_LINES:
@@ -220,8 +226,9 @@ class _Mapping:
             except LinebusError as error:  # the event loop calls this: nobody else would hear
                 self.failed(error)
 
-    async def next_replies(self, timeout_s: float | None) -> list[Reply] | None:
+    async def next_replies(self) -> list[Reply] | None:
         """Return the replies that have come since the last call, None when there are no more."""
+        self._patience.renew(self._owed)
         while not self._replies:
             if self._error is not None:
                 raise self._error
@@ -229,10 +236,10 @@ class _Mapping:
                 return None
             self._news.clear()
             try:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout(self._patience.left_s):
                     await self._news.wait()
             except TimeoutError as error:
-                raise DeadlineExceeded(f"no reply within {timeout_s:g} s") from error
+                raise self._patience.exceeded() from error
         replies = list(self._replies)
         self._replies.clear()
         self._owed -= len(replies)

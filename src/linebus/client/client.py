@@ -108,9 +108,9 @@ class Client:
 
         Lines are read as replies are taken, at most a window's worth ahead; a million are fine.
         Raises what `ask` raises, when the iterator is advanced; `timeout_s` is how long the next
-        reply may take.
+        reply may take, while one is owed and the iterator is advanced.
         """
-        patience = Patience(timeout_s)
+        patience = Patience(timeout_s, owed=0)
         source = Chunks(lines)
         with self._shared as shared:
             order = shared.new_order()
@@ -120,14 +120,15 @@ class Client:
                 chunk = source.read() if wants_more else []  # may well use this client itself
                 with self._shared as shared:
                     if wants_more:
-                        shared.ask(order, chunk)
-                        shared.flush()
+                        self._ask_more(patience, order, chunk)
                     replies = list(order.take())
                     if not (replies or wants_more):
                         shared.wait(patience)
                         replies = list(order.take())
-                    self._check(patience, order, replies)
-                yield from replies
+                    self._check(patience, replies)
+                if replies:
+                    yield from replies
+                    patience.renew(order.owed)
         finally:
             self._shared.forget(order)
 
@@ -140,7 +141,7 @@ class Client:
         UTF-8 gets a reply that says so. Each item is a list of the replies that have come.
         Raises what `map` raises.
         """
-        patience = Patience(timeout_s)
+        patience = Patience(timeout_s, owed=0)
         source = LineReader(descriptor)
         with self._shared as shared:
             order = shared.new_order()
@@ -152,19 +153,23 @@ class Client:
                     if replies:
                         shared.flush()
                     elif shared.wait(patience, descriptor if wants_more else None):
-                        shared.ask(order, source.read())
-                        shared.flush()
+                        self._ask_more(patience, order, source.read())
                     replies += order.take()
-                    self._check(patience, order, replies)
+                    self._check(patience, replies)
                 if replies:
                     yield replies
+                    patience.renew(order.owed)
         finally:
             self._shared.forget(order)
 
-    def _check(self, patience: Patience, order: Order, replies: list[Reply]) -> None:
-        if replies or not order.owed:
-            patience.renew()
-        elif patience.is_over:
+    def _ask_more(self, patience: Patience, order: Order, lines: list[str]) -> None:
+        if not order.owed:
+            patience.renew(len(lines))
+        self._shared.ask(order, lines)
+        self._shared.flush()
+
+    def _check(self, patience: Patience, replies: list[Reply]) -> None:
+        if patience.is_over and not replies:
             self._shared.give_up(patience)
 
     # -- the bus -----------------------------------------------------------------------------

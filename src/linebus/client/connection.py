@@ -1,7 +1,8 @@
 """A client's session and its socket, and what they tell of the server; one thread at a time.
 
 Whoever calls holds the lock of `linebus.client.shared`, except in `poll`, which touches nothing
-but the poller. A socket may go from thread to thread so; two at once would end the process.
+but the poller, and in `absence`. A socket may go from thread to thread so; two at once would end
+the process.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, can_resolve, new_context
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection, Container
 
 
 class Connection:
@@ -60,15 +61,15 @@ class Connection:
             at = min(at, now + limits.STALLED_RETRY_S)
         return milliseconds_until(at, now)
 
-    def poll(self, patience_ms: int | None, descriptor: int | None) -> Container[object]:
-        """Wait for the server, for `wake`, and for a descriptor; return what is ready."""
-        if descriptor is None:
-            return dict(self._poller.poll(patience_ms))
-        self._poller.register(descriptor, zmq.POLLIN)
+    def poll(self, patience_ms: int | None, descriptors: Collection[int]) -> Container[object]:
+        """Wait for the server, for `wake`, and for descriptors; return what is ready."""
+        for each in descriptors:
+            self._poller.register(each, zmq.POLLIN)
         try:
             return dict(self._poller.poll(patience_ms))
         finally:
-            self._poller.unregister(descriptor)
+            for each in descriptors:
+                self._poller.unregister(each)
 
     def wake(self) -> None:
         """End another thread's `poll`."""
@@ -126,7 +127,7 @@ class Connection:
         self.session.connected(now)
 
     def absence(self) -> ConnectError:
-        """Return what tells best why there is no session."""
+        """Return what tells best why there is no session; asks for no lock, and may take long."""
         if self._last_event in (Event.CONNECTED, Event.STRANGE):
             return NotLinebus(
                 f"what listens at {self.address} does not answer a linebus greeting; if it is a "

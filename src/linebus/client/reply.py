@@ -18,9 +18,10 @@ class Reply(Struct, frozen=True):
 
     `outcome` is a word of a closed set (`linebus.Outcome`); `text` the answer or, for any other
     outcome, the reason and what to do. `worker` is the public number of the executor that replied
-    and `attempt` counts dispatches from 1; both are 0 where no executor replied. `queued_s` is how
-    long the request's slice waited in the broker; `ran_s` is exact for a lone line and the mean of
-    its slice otherwise. Both are in seconds.
+    and `attempt` counts dispatches from 1; both are 0 where nobody replied. Where the server itself
+    did, as for `linebus.services`, `worker` is 0 and `attempt` 1. `queued_s` is how long the
+    request's slice waited in the broker; `ran_s` is exact for a lone line and the mean of its slice
+    otherwise. Both are in seconds.
     """
 
     outcome: Outcome

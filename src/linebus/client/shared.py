@@ -12,14 +12,14 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from linebus import limits
 from linebus.client.connection import Connection
 from linebus.client.order import Order
 from linebus.client.pending import Pending
-from linebus.errors import ConnectError, DeadlineExceeded, LinebusError, UsageError
+from linebus.errors import ConnectError, LinebusError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,9 @@ class SharedSession:
         self._submitted = threading.Condition(self._lock)
         self._is_driven = False
         self._followers = 0
-        self._claims = 0
+        self._watched: list[int] = []  # descriptors of threads that wait for them, too
+        self._readable: set[int] = set()
+        self._driver_watches: set[int] = set()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -97,7 +99,7 @@ class SharedSession:
     def flush(self) -> None:
         """Send and receive what can be at once."""
         if not self._is_driven:
-            self._drive(0, None)
+            self._drive(0)
 
     def _absence_until(self, patience: Patience) -> float:
         away_since = self._connection.away_since
@@ -110,34 +112,45 @@ class SharedSession:
         if refusal is not None:
             raise type(refusal)(str(refusal))
         if time.monotonic() >= self._absence_until(patience):
-            raise self._connection.absence()
+            raise self._absence()
 
     def give_up(self, patience: Patience) -> NoReturn:
         """Raise DeadlineExceeded, with what is known of the server."""
         absent = self._connection.away_since is not None
-        why = f": {self._connection.absence()}" if absent else ""
-        raise DeadlineExceeded(f"no reply within {patience.timeout_s:g} s{why}")
+        why = f": {self._absence()}" if absent else ""
+        raise patience.exceeded(why)
+
+    def _absence(self) -> ConnectError:
+        """Find out why there is no session, without the lock: looking up a host may take long."""
+        self._hand_over()
+        self._lock.release()
+        try:
+            return self._connection.absence()
+        finally:
+            self._lock.acquire()
 
     # -- turns -------------------------------------------------------------------------------
 
     def _turn(self, until: float, descriptor: int | None) -> bool:
-        if descriptor is not None:
-            return self._drive_for(until, descriptor)
-        if self._is_driven or self._claims:
-            self._follow(until)
+        if descriptor is None:
+            self._take_turn(until)
             return False
-        return self._drive(until, None)
-
-    def _drive_for(self, until: float, descriptor: int) -> bool:
-        """Drive in any case: only whoever drives can watch a descriptor as well."""
-        self._claims += 1
+        self._watched.append(descriptor)
         try:
-            while self._is_driven:
+            if self._is_driven and descriptor not in self._driver_watches:
                 self._connection.wake()
-                self._follow(until)
+            self._take_turn(until)
+            return descriptor in self._readable
         finally:
-            self._claims -= 1
-        return not self._is_closed and self._drive(until, descriptor)
+            self._watched.remove(descriptor)
+            self._readable.discard(descriptor)
+
+    def _take_turn(self, until: float) -> None:
+        if self._is_driven:
+            self._follow(until)
+        else:
+            while self._drive(until):
+                pass
 
     def _follow(self, until: float) -> None:
         self._followers += 1
@@ -147,27 +160,41 @@ class SharedSession:
         finally:
             self._followers -= 1
 
-    def _drive(self, until: float, descriptor: int | None) -> bool:
-        """Send, wait without the lock, take in what has come."""
+    def _drive(self, until: float) -> bool:
+        """Send, wait without the lock, take in what has come; for all threads.
+
+        Returns whether nothing has come but another descriptor to watch. Whoever drives does not
+        leave for that: then another thread would drive, and have to be woken in its turn.
+        """
         self._let_go()
         connection = self._connection
+        away_since = connection.away_since
         connection.send(time.monotonic())
         patience_ms = connection.patience_ms(until)
+        watched = self._driver_watches = self._to_watch()
         self._is_driven = True
         self._lock.release()
         try:
-            ready = connection.poll(patience_ms, descriptor)
+            ready = connection.poll(patience_ms, watched)
         finally:
             self._lock.acquire()
             self._is_driven = False
-            if self._claims or self._is_closed:
+            if self._is_closed:
                 self._news.notify_all()
         connection.take_in(ready, time.monotonic())
         entries = connection.session.take_arrivals()
         self._pending.arrived(entries)
-        if self._followers and (entries or connection.away_since is not None):
+        readable = {each for each in self._to_watch() & watched if each in ready}
+        self._readable |= readable
+        if self._followers and (entries or readable or connection.away_since is not None):
             self._news.notify_all()
-        return descriptor in ready
+        if entries or readable or self._is_closed or connection.refusal is not None:
+            return False
+        return connection.away_since == away_since and not self._to_watch() <= watched
+
+    def _to_watch(self) -> set[int]:
+        """Return the descriptors that threads wait for and that nobody has found readable yet."""
+        return set(self._watched) - self._readable
 
     # -- orders that no thread waits for -------------------------------------------------------
 
@@ -193,21 +220,50 @@ class SharedSession:
             self._pending.forget(self._forgotten.popleft())
 
     def _attend(self) -> None:
-        """Wait for replies to what was submitted, and tell the listeners, without the lock."""
-        is_over = False
-        while not is_over:
-            error: LinebusError | None = None
-            deaf: list[Listener] = []
-            with self._lock:
-                is_over = self._is_closed
-                heard = self._pending.take_heard()
-                if not (heard or is_over):
-                    error, deaf = self._wait_for_submitted()
-                    self._hand_over()
-            for listener, replies in heard:
-                listener.replied(replies)
-            for listener in deaf:
-                assert error is not None, "they are deaf because of it"
+        """Wait for replies to what was submitted, and tell the listeners."""
+        untold: list[Listener] = []
+        try:
+            while self._tell(untold):
+                untold.clear()
+        except BaseException as bug:
+            self._thread_ended(bug, untold)
+            raise
+
+    def _tell(self, untold: list[Listener]) -> bool:
+        """Wait for news and tell it, without the lock; return whether there may be more.
+
+        Those who are about to hear something are noted in `untold` first.
+        """
+        error: LinebusError | None = None
+        deaf: list[Listener] = []
+        with self._lock:
+            is_over = self._is_closed
+            heard = self._pending.take_heard()
+            if not (heard or is_over):
+                error, deaf = self._wait_for_submitted()
+                self._hand_over()
+        untold += [*(listener for listener, _ in heard), *deaf]
+        for listener, replies in heard:
+            listener.replied(replies)
+        for listener in deaf:
+            assert error is not None, "they are deaf because of it"
+            listener.failed(error)
+        return not is_over
+
+    def _thread_ended(self, bug: BaseException, untold: list[Listener]) -> None:
+        """Fail whoever waits for the client's thread; another one is started for the next order."""
+        with self._lock:
+            deaf = [*untold, *(listener for listener, _ in self._pending.take_heard())]
+            deaf += self._pending.give_up(inf)
+            self._thread = None
+            self._hand_over()
+        error = LinebusError(
+            f"the client's thread has ended, by {type(bug).__name__}: {bug}; "
+            "ask again, and please report this as a bug of linebus"
+        )
+        error.__cause__ = bug
+        for listener in deaf:
+            with suppress(BaseException):  # one that cannot hear it keeps it from no other
                 listener.failed(error)
 
     def _wait_for_submitted(self) -> tuple[LinebusError | None, list[Listener]]:
@@ -227,7 +283,7 @@ class SharedSession:
         if connection.away_since is None or now < connection.away_since + self._connect_timeout_s:
             return None, []
         deaf = self._pending.give_up(now - self._connect_timeout_s)
-        return (connection.absence(), deaf) if deaf else (None, [])
+        return (self._absence(), deaf) if deaf else (None, [])
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -241,7 +297,7 @@ class SharedSession:
             self._is_closed = True
             while self._is_driven:
                 self._connection.wake()
-                self._news.wait(limits.CONNECT_S)
+                self._news.wait()
             deaf = self._pending.give_up(inf)
             self._connection.close()
             self._news.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from linebus import limits
 from linebus.errors import UsageError
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 _READ_BYTES = 256 * 1024
 
 
+Lines = TypeVar("Lines")
+
+
+def several(lines: Lines) -> Lines:
+    """Return lines for `map`. Raises UsageError for a lone line, whose characters are none."""
+    if isinstance(lines, str):
+        raise UsageError("map takes several lines, such as a list; ask takes one")
+    return lines
+
+
 class Chunks:
     """Reads lines in chunks while they come fast, and one by one while they come slowly."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         """Read from any iterable of lines. Raises UsageError for a lone line."""
-        if isinstance(lines, str):
-            raise UsageError("map takes several lines, such as a list; ask takes one")
-        self._lines = iter(lines)
+        self._lines = iter(several(lines))
         self._comes_fast = False
         self.is_at_end = False
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 from linebus import limits
 from linebus.client.calls import line_of, services_told, value_of
 from linebus.client.order import Order
+from linebus.client.patience import exceeded
 from linebus.client.pending import FutureListener, Pending
 from linebus.client.reply import Reply
+from linebus.client.sources import several
 from linebus.errors import DeadlineExceeded, UsageError
 from linebus.wire import plain
 
@@ -72,7 +74,7 @@ class Client:
 
     def map(self, lines: Iterable[str], *, timeout_s: float | None = None) -> Iterator[Reply]:
         """Ask many lines and yield their replies in the lines' order."""
-        source = iter(lines)
+        source = iter(several(lines))
         while chunk := list(islice(source, _CHUNK_LINES)):
             order = self._order(chunk)
             try:
@@ -138,7 +140,7 @@ class Client:
         if world.run_until(is_done, world.now + patience_s):
             return
         if timeout_s is not None:
-            raise DeadlineExceeded(f"no reply within {timeout_s:g} s")
+            raise exceeded(timeout_s)
         held = [plain.shorten(each.line) for each in world.executors if each.is_busy]
         raise UsageError(
             f"no reply is on its way: executors do not come to the end of {held}; "

@@ -33,16 +33,18 @@ def argument(value: object) -> str:
             return repr(value)
         case str():
             raise UsageError(f"{value[:40]!r} cannot be an argument: it is empty or has line ends")
-        case _:
-            return digits_of(_integer_for_line(value))
+    if (number := _integer(value)) is None:
+        what = type(value).__name__
+        raise UsageError(f"a {what} cannot be an argument; give int, float, str or bool")
+    return digits_of(number)
 
 
-def _integer_for_line(value: object) -> int:
+def _integer(value: object) -> int | None:
+    """Return a value as the integer that it is; None where it is none."""
     try:
         return operator.index(value)  # type: ignore[arg-type]  # the question is whether it is one
-    except TypeError as error:
-        what = type(value).__name__
-        raise UsageError(f"a {what} cannot be an argument; give int, float, str or bool") from error
+    except TypeError:
+        return None
 
 
 def encode(result: object) -> str:
@@ -52,14 +54,42 @@ def encode(result: object) -> str:
     """
     if hasattr(result, "__index__") and not isinstance(result, bool):
         return digits_of(operator.index(result))
-    return json.dumps(result, ensure_ascii=False, allow_nan=False, default=_integer_for_json)
-
-
-def _integer_for_json(value: object) -> int:
     try:
-        return operator.index(value)  # type: ignore[arg-type]  # the question is whether it is one
-    except TypeError as error:
-        raise TypeError(f"a {type(value).__name__} has no JSON form") from error
+        return _dumps(result)
+    except ValueError as error:
+        try:
+            return _encode_long(result)
+        except RecursionError:  # it holds itself
+            raise error from None
+
+
+def _known(value: object) -> int:
+    if (number := _integer(value)) is None:
+        raise TypeError(f"a {type(value).__name__} has no JSON form")
+    return number
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_known).encode
+
+
+def _encode_long(value: object) -> str:
+    """Do what `_dumps` does, with integers in it that have too many digits for it."""
+    match value:
+        case dict():
+            items = [f"{_encode_key(key)}: {_encode_long(each)}" for key, each in value.items()]
+            return "{" + ", ".join(items) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_encode_long, value)) + "]"
+        case None | bool() | str() | float():
+            return _dumps(value)
+    return digits_of(_known(value))
+
+
+def _encode_key(key: object) -> str:
+    """Return a dictionary's key as JSON writes it, which is always a text."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return f'"{digits_of(key)}"'
+    return _dumps({key: 0}).removeprefix("{").removesuffix(": 0}")
 
 
 def decode(text: str) -> object:

@@ -72,6 +72,15 @@ def strikes(books: Broker, deaths: Callable[[str], int]) -> Iterator[str]:
                 yield f"{run.strikes} against {line}, on which {deaths(line)} executors died"
 
 
+def overdue(books: Broker, now: float) -> Iterator[str]:
+    """Yield lines that go on although their deadline has passed."""
+    for service in _services(books):
+        for each in service.dated:
+            for run in each.open_runs():
+                if run.expires_at < now - 2 * limits.GRACE_STEP_S:
+                    yield f"{service.name} {run.lines[0]}, by {now - run.expires_at:.3f} s"
+
+
 def dispatched(books: Broker, sent: dict[bytes, int]) -> Iterator[str]:
     """Yield executors that were sent lines although their connection is cut.
 

@@ -409,6 +409,8 @@ class Simulation(World):
         if self._strikes_are_sure:
             for problem in audit.strikes(self.broker, lambda line: self.fate_of(line).deaths):
                 self.fail(f"a strike is wrong: {problem}")
+        for problem in audit.overdue(self.broker, self.server_now):
+            self.fail(f"a deadline is ignored: {problem}")
         for problem in audit.dispatched(self.broker, self._sent):
             self.fail(f"a line goes to the dead: {problem}")
         self._turns += 1
