@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from linebus import limits
+
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = Path("src/linebus/launcher.py")
 NAMES = ("server", "client", "primer", "gcd")
@@ -192,3 +194,7 @@ def test_an_old_python_is_told_so_in_one_sentence(
     monkeypatch.setattr(sys, "version_info", (3, 8, 10))
     sentence = launcher["what_is_missing"](checkout)
     assert sentence.startswith("linebus needs Python 3.11 or newer and this is 3.8: ")
+
+
+def test_the_range_of_ports_is_that_of_linebus() -> None:
+    assert runpy.run_path(str(ROOT / LAUNCHER))["PORT_MAX"] == limits.PORT_MAX

@@ -21,6 +21,11 @@ NUMBERS = {
 }
 
 
+def test_no_number_is_set_twice() -> None:
+    names = re.findall(r"^([A-Z][A-Z_]*) = ", SOURCE, re.MULTILINE)
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 def test_every_number_is_above_zero() -> None:
     assert NUMBERS
     assert [name for name, value in NUMBERS.items() if value <= 0] == []

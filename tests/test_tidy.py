@@ -27,6 +27,22 @@ PUBLIC_NAMES_MAX = 30
 # Modules (as paths below src/linebus) that have no test file of their own, and why.
 WITHOUT_TEST_FILE: dict[str, str] = {}
 
+# The numbers outside limits.py that bound nothing, or that may not stand there, and why.
+NUMBERS_ELSEWHERE = {
+    "client/session.py _UTF8_BYTES_PER_CHAR_MAX": "a fact of UTF-8",
+    "launcher.py EXIT_USAGE": "it runs before linebus can be imported; an exit code",
+    "launcher.py PORT_MAX": "it runs before linebus can be imported",
+    "net/dealer.py _FRAMES": "how many frames a message has",
+    "net/probe.py _COMMAND": "a byte of ZMTP",
+    "server/loop.py _ROUTE_AND_TWO": "how many frames a message has",
+    "services/numbers.py GCD_DIGITS_MAX": "a service's own bound stands in its one file",
+    "services/numbers.py ISPRIME_DIGITS_MAX": "a service's own bound stands in its one file",
+    "services/numbers.py PROOF_BITS_MAX": "a service's own bound stands in its one file",
+    "services/numbers.py _SIGNED_WORD": "where FLINT changes its method",
+    "services/numbers.py _WORD": "where FLINT changes its method",
+    "wire/packing.py _BYTES_PER_CHAR_MAX": "a fact of UTF-8",
+}
+
 # The words that the glossary replaces, as far as they cannot mean something else. "queue", "result"
 # or "timeout" have other uses of their own; these have none here.
 WORDS_AVOIDED = {
@@ -124,6 +140,42 @@ def test_every_module_has_its_test_file() -> None:
 def test_every_exception_is_still_needed() -> None:
     modules = {module.as_posix() for module in modules_with_a_test_file()}
     assert set(WITHOUT_TEST_FILE) <= modules
+
+
+def number_of(node: ast.AST | None) -> float:
+    """The number that an expression of nothing but numbers makes; 0 where it has anything else."""
+    allowed = ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop
+    if node is None or not all(
+        isinstance(each, allowed)
+        or (isinstance(each, ast.Constant) and type(each.value) in {int, float})
+        for each in ast.walk(node)
+    ):
+        return 0
+    return float(eval(ast.unparse(node), {}))  # noqa: S307  it holds nothing but numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2_500", 2500), ("64 * 2**10", 65536), ("-3.5", -3.5), ("4 * X", 0)]
+)
+def test_expressions_of_numbers_are_recognized(text: str, expected: float) -> None:
+    assert number_of(ast.parse(text, mode="eval").body) == expected
+
+
+def numbers_elsewhere() -> Iterator[str]:
+    # What a simulated storm is made of bounds nothing.
+    spared = (PACKAGE / "limits.py", *(PACKAGE / "testing" / "simulator").iterdir())
+    for path in python_files("src"):
+        if path.is_relative_to(PACKAGE) and path not in spared:
+            for node in tree(path).body:
+                if isinstance(node, ast.Assign | ast.AnnAssign) and number_of(node.value) > 1:
+                    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                    yield f"{path.relative_to(PACKAGE).as_posix()} {ast.unparse(target)}"
+
+
+def test_bounds_stand_in_limits_only() -> None:
+    found = set(numbers_elsewhere())
+    assert found - set(NUMBERS_ELSEWHERE) == set(), "bounds belong into limits.py"
+    assert set(NUMBERS_ELSEWHERE) - found == set(), "these exceptions are needed no more"
 
 
 def test_the_public_names_fit_on_a_screen() -> None:

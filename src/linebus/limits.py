@@ -12,6 +12,7 @@ CLIENT_INPUTS_PORT = 5555
 CLIENT_OUTPUTS_PORT = 5556
 WORKER_INPUTS_PORT = 5557
 WORKER_OUTPUTS_PORT = 5558
+PORT_MAX = 65_535
 ADDRESS = f"tcp://{HOST}:{CLIENT_INPUTS_PORT}"
 
 # -- sizes on the wire -----------------------------------------------------------------------
@@ -32,6 +33,9 @@ FRAMES_MAX = 8
 REQUEST_ID_BYTES_MAX = 256
 # The largest number of a line; exact in every language's double.
 NUMBER_MAX = 2**53 - 1
+# Python's int() and str() refuse more decimal digits by default; longer numbers go in halves.
+INT_DIGITS_MAX = 4_300
+INT_BITS_MAX = 14_000
 
 SESSION_BYTES = 16
 TOKEN_BYTES = 16
@@ -54,9 +58,11 @@ RECONNECT_MS_MAX = 500
 # ZMTP heartbeats find hosts that vanished without closing the connection.
 ZMTP_HEARTBEAT_MS = 5_000
 LISTEN_BACKLOG = 1_024
+# Of one context of libzmq; how many connections they have is another matter.
+SOCKETS_MAX = 4_096
 DRAIN_MESSAGES_MAX = 256
 # A round of the server's loop receives no longer than this from one socket.
-DRAIN_S = 0.02
+RECEIVE_S = 0.02
 # A round that took longer, or came later, than this is no silence of the peers'.
 STALL_S = 0.2
 # A client's host that vanished is noticed by the kernel, invisibly to whoever speaks ZMTP there.
@@ -65,12 +71,19 @@ KEEPALIVE_INTERVAL_S = 20
 KEEPALIVE_PROBES = 3
 # No duration in a message is longer; a peer must not be told to wait for ever.
 WAIT_S_MAX = 1_000_000.0
+# A deadline that is over already is told as the shortest time there is.
+DEADLINE_LEAST_S = 1e-6
 STALLED_RETRY_S = 0.02
+# The longest wait: zmq_poll takes a C int of milliseconds; nothing here minds being woken up once
+# in ten days.
+POLL_MS_MAX = 10**9
 
 # -- clients ---------------------------------------------------------------------------------
 WINDOW_LINES = 32_768
 WINDOW_BYTES = 8 * 1024 * 1024
 ACK_LINES = 1_024
+# An acknowledgement of its own is worth a message only once it lets the server forget this much.
+IDLE_ACK_LINES = 64
 # Lines of one client in the broker's books: its window, and what it has not acknowledged yet.
 # One window and the part that may overshoot it, twice: a cut may lose all that was acknowledged.
 CLIENT_LINES_MAX = 2 * (WINDOW_LINES + LINES_PER_MESSAGE_MAX) + ACK_LINES
@@ -102,10 +115,14 @@ TIMERS_VOID_MAX = 1_024
 # Lines that come fast are asked in chunks; a chunk that takes longer than this leaves as it is.
 CHUNK_LINES = 2_048
 CHUNK_S = 0.002
+# Lines that a descriptor has are read by so much at a time.
+READ_BYTES = 256 * 1024
 
 CONNECT_S = 5.0
 # A worker says that nobody listens only after this long: its server may be starting too.
 ABSENCE_NOTICE_S = 1.0
+# A worker whose two ports are no server's looks again what is there, ever less often.
+PORTS_LOOK_S_MAX = 10.0
 GREETING_S = 2.0
 
 # -- workers ---------------------------------------------------------------------------------
@@ -141,6 +158,10 @@ CREDIT_LINES_MAX = 8_192
 FLUSH_S = 0.0005
 RECEIVED_LINES = 2_048
 
+# A worker that finds the server full says hello again after this long, then ever less often.
+FULL_RETRY_S = 0.5
+FULL_RETRY_S_MAX = 30.0
+
 # An executor that ends sooner than this after its start is replaced with a growing delay.
 SHORT_LIFE_S = 1.0
 RESTART_S = 0.05
@@ -152,6 +173,7 @@ STOP_PATIENCE_S = 0.02
 # So long after an executor has been idle what it should not work on is forgotten.
 STOP_FORGET_S = 1.0
 REPORT_BYTES_MAX = 1024 * 1024
+PIPE_READ_BYTES = 64 * 1024
 
 # -- what the broker tells of itself ---------------------------------------------------------
 ADMIN_LINES_PER_S_MAX = 20  # of one client; listing all services is work
@@ -162,6 +184,8 @@ SERVICE_WORKERS_SHOWN_MAX = 16
 # -- the in-process bus for tests ------------------------------------------------------------
 # Whoever has no reply after this long by its clock will have none.
 TESTING_PATIENCE_S = 60.0
+TESTING_CHUNK_LINES = 256
+
 # -- the simulator ---------------------------------------------------------------------------
 # After the faults stop, everything ends within this time. What takes long: executors that are
 # replaced only five seconds after lethal lines have killed them, nine times; ten seconds for one
@@ -202,6 +226,23 @@ PLAIN_PREFIX_BYTES_MAX = 256
 NATIVE_SILENCE_S = 1.0
 # client.py, its input at an end, leaves after this long without any result.
 PLAIN_PATIENCE_S = 5.0
+# It sends a line again that was not confirmed for so long. Nobody watches a pipe: lines piped in
+# are given up after half a minute of that.
+PLAIN_CONFIRMATION_MS = 2_500
+PLAIN_ATTEMPTS_PIPED_MAX = 12
+# How long a line waits for the connection that will bring its result.
+PLAIN_RESULTS_CONNECT_S = 1.0
+# Lines piped in run ahead of their results no further than this: publishers drop what a slow
+# subscriber has no room for.
+PLAIN_UNANSWERED_MAX = 256
+# Names of services by which it tells results apart.
+PLAIN_NAMES_MAX = 1_000
+
+# -- what is shown ---------------------------------------------------------------------------
+# Of a line in an error line, of a wrong word in a refusal, of names in a row.
+SHOWN_LINE_CHARS_MAX = 60
+SHOWN_WORD_CHARS_MAX = 40
+SHOWN_NAMES_MAX = 8
 
 # -- commands --------------------------------------------------------------------------------
 # How long a command looks whether something listens, before it says that nobody does.
@@ -210,6 +251,11 @@ LOOK_S = 0.5
 DOCTOR_WAIT_S = 1.0
 # Whoever presses Tab waits no longer for the names that a server knows.
 COMPLETION_S = 0.3
+# A person at the prompt is told after this long that a reply is waited for.
+PROMPT_NOTICE_S = 2.0
+# Lines typed at the prompt that are kept for the next time, and how long one may be.
+HISTORY_LINES_MAX = 1_000
+HISTORY_LINE_CHARS_MAX = 4_096
 # Of the logs of `linebus up` that are left behind.
 LOGS_KEPT_MAX = 20
 # What `linebus doctor` takes for a problem: clocks that differ by more, fewer descriptors than
@@ -217,11 +263,14 @@ LOGS_KEPT_MAX = 20
 CLOCKS_APART_S_MAX = 1.0
 DESCRIPTORS_MIN = 1_024
 NEARLY_FULL_PERCENT = 80
+# It takes the shortest of so many round trips.
+DOCTOR_ROUND_TRIPS = 3
 
 assert LINE_BYTES_MAX + NAME_CHARS_MAX < MESSAGE_BYTES_TARGET
 assert MESSAGE_BYTES_TARGET + LINE_BYTES_MAX < MESSAGE_BYTES_MAX
 assert LINE_BYTES_MAX >= TEXT_BYTES_MAX
-assert ACK_LINES < WINDOW_LINES < CLIENT_LINES_MAX < NUMBER_MAX
+assert 2**INT_BITS_MAX < 10**INT_DIGITS_MAX
+assert IDLE_ACK_LINES < ACK_LINES < WINDOW_LINES < CLIENT_LINES_MAX < NUMBER_MAX
 assert CREDIT_LINES_MAX < WINDOW_LINES, "one executor can take a client's whole window"
 assert RECEIVED_LINES < CREDIT_LINES_MAX
 assert 1000 * RECONNECT_GRACE_S > RECONNECT_MS, "a cut connection comes back within the grace"

@@ -248,3 +248,18 @@ def test_with_json_a_hint_and_an_error_are_objects_too(
     }
     code, _, err = asked(server, capsys, "--json", "wait x", "--timeout", "0.1")
     assert (code, json.loads(err)["error"]) == (4, "deadline")
+
+
+@pytest.mark.parametrize("line", ["echo 1\n2", "echo 1\r2"])
+def test_a_line_end_inside_a_line_is_wrong_usage(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["ask", line, "--bus", free_address(), "--wait", "0"])
+    assert "a line holds no line ends" in capsys.readouterr().err
+
+
+def test_a_line_end_behind_a_line_is_nothing(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(server, capsys, "echo 1\n")[:2] == (0, "echo did 1\n")

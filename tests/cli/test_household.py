@@ -8,11 +8,12 @@ import select
 import signal
 import sys
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from linebus.cli.household import Household
+from linebus.cli.household import Household, _Process
 from linebus.client.client import Client
 from linebus.errors import SetupError
 from tests.support import PATIENCE_S, address_of, config_on_free_ports, first_line, running, serving
@@ -108,28 +109,72 @@ def test_one_that_ends_during_the_start_is_not_waited_for(
             household.wait_until_up()
 
 
-@pytest.mark.parametrize(
-    ("index", "name", "cure"),
-    [
-        (0, "server", "leave and start again with: linebus up"),
-        (1, "worker", "start one with: linebus work gcd --bus tcp://127.0.0.1:"),
-    ],
-)
-def test_one_that_ends_later_is_told_with_the_cure_and_the_log(
-    config: ServerConfig, log_folder: Path, index: int, name: str, cure: str
+def test_a_server_that_ends_later_is_told_with_the_cure_and_the_log(
+    config: ServerConfig, log_folder: Path
 ) -> None:
     told: queue.Queue[str] = queue.Queue()
     with Household(config, ["gcd"], 1) as household:
         household.wait_until_up()
         household.watch(told.put)
-        processes(household)[index].kill()
+        processes(household)[0].kill()
         said = told.get(timeout=PATIENCE_S)
-        assert said.startswith(f"the {name} under linebus up is gone (killed by SIGKILL); ")
-        assert cure in said
+        assert said.startswith("the server under linebus up is gone (killed by SIGKILL); ")
+        assert "leave and start again with: linebus up" in said
         assert said.endswith(f"; log: {household.log_path}")
         assert household.trouble == said
-        assert household.is_serving is (name != "server")
+        assert not household.is_serving
     assert len(logs_in(log_folder)) == 1
+
+
+def is_replaced(household: Household, dead: _Process) -> bool:
+    return dead not in household._processes and household._processes[-1].is_up
+
+
+def test_a_worker_that_ends_is_told_and_started_again(
+    config: ServerConfig, log_folder: Path
+) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    with (
+        Household(config, ["gcd"], 1) as household,
+        Client(household.address, connect_timeout_s=PATIENCE_S) as bus,
+    ):
+        household.wait_until_up()
+        household.watch(told.put)
+        for _ in range(2):
+            dead = household._processes[1]
+            dead._process.kill()
+            said = told.get(timeout=PATIENCE_S)
+            assert said.startswith("the worker under linebus up is gone (killed by SIGKILL); ")
+            assert said.endswith(f"another one is started; log: {household.log_path}")
+            with household._news:
+                assert household._news.wait_for(
+                    partial(is_replaced, household, dead),
+                    PATIENCE_S,
+                )
+            assert bus.ask("gcd 12 18").text == "gcd for 12 18 is 6"
+        assert household.trouble is None
+        last = household._processes[1]._process
+    assert last.returncode == 0, "it was told to end, not killed"
+    [log] = logs_in(log_folder)
+    assert log.read_text().count("is gone (killed by SIGKILL); another one is started\n") == 2
+
+
+def test_workers_that_never_get_ready_are_told_once_in_a_row_and_tried_ever_less_often(
+    config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linebus.limits.RESTART_S_MAX", 0.01)
+    told: queue.Queue[str] = queue.Queue()
+    with Household(config, ["gcd"], 1) as household:
+        household.wait_until_up()
+        monkeypatch.setattr(household, "_services", ["gdc"])  # which there is not
+        household.watch(told.put)
+        household._processes[1]._process.kill()
+        assert "killed by SIGKILL" in told.get(timeout=PATIENCE_S)
+        assert "exit code 2" in told.get(timeout=PATIENCE_S)
+        while household.log_path.read_text().count("exit code 2") < 3:
+            with household._news:
+                household._news.wait(PATIENCE_S)
+    assert told.empty()
 
 
 def test_one_that_has_ended_before_anyone_watched_is_told_too(config: ServerConfig) -> None:
@@ -166,7 +211,7 @@ def test_one_that_does_not_end_is_killed(
 
 KEEPER = """
     import signal, sys
-    from linebus.cli.household import Household
+    from linebus.cli.household import Household, _Process
     from linebus.server.config import ServerConfig
     with Household(ServerConfig(*map(int, sys.argv[1:])), ["gcd"], 1) as household:
         household.wait_until_up()

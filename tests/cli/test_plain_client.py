@@ -8,7 +8,6 @@ import pytest
 import zmq
 
 from linebus import limits
-from linebus.cli import plain_client
 from linebus.cli.plain_client import Requests, Results
 from linebus.errors import NobodyListens, UsageError
 
@@ -80,7 +79,7 @@ def test_waiting_ends_where_nothing_comes(
     server: Context, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PLAIN_PATIENCE_S", 0.01)
-    monkeypatch.setattr(plain_client, "UNANSWERED_MAX", 2)
+    monkeypatch.setattr(limits, "PLAIN_UNANSWERED_MAX", 2)
     _, results, _ = results_of(server, context)
     for number in range(5):
         results.expect(f"isprime {number}")
@@ -91,7 +90,7 @@ def test_waiting_ends_where_nothing_comes(
 def test_lines_piped_in_are_given_up_after_so_many_attempts(
     server: Context, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain_client, "CONFIRMATION_MS", 1)
+    monkeypatch.setattr(limits, "PLAIN_CONFIRMATION_MS", 1)
     _, address = bound(server, zmq.ROUTER)
     warnings: list[str] = []
     requests = Requests(context, address, warnings.append)
@@ -104,7 +103,7 @@ def test_lines_piped_in_are_given_up_after_so_many_attempts(
 def test_a_request_that_is_not_confirmed_is_sent_again_and_said_once(
     server: Context, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain_client, "CONFIRMATION_MS", 50)
+    monkeypatch.setattr(limits, "PLAIN_CONFIRMATION_MS", 50)
     inputs, address = bound(server, zmq.ROUTER)
     warnings: list[str] = []
     attempts: list[int] = []
@@ -114,7 +113,7 @@ def test_a_request_that_is_not_confirmed_is_sent_again_and_said_once(
     def confirm_from_the_third_on() -> None:
         attempts.append(len(attempts) + 1)
         if attempts[-1] == 3:
-            monkeypatch.setattr(plain_client, "CONFIRMATION_MS", PATIENCE_MS)
+            monkeypatch.setattr(limits, "PLAIN_CONFIRMATION_MS", PATIENCE_MS)
             server_thread.start()
 
     requests = Requests(context, address, warnings.append)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from linebus import limits
 from linebus.cli.prompt import Prompt
 from linebus.client.client import Client
 from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
@@ -24,6 +26,7 @@ from tests.support import PATIENCE_S, FakeServer, free_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from prompt_toolkit.input import PipeInput
 
@@ -56,6 +59,12 @@ class Gone(Serving):
 
     is_serving = False
     trouble = "the server is gone; start another"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -125,6 +134,42 @@ def test_ctrl_c_while_a_reply_is_waited_for_gives_up_the_waiting_only(
     said = capsys.readouterr()
     assert said.out == "echo did 2\n"
     assert "not waited for" in said.err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "as_json", "said"),
+    [
+        (True, False, "linebus: no reply yet; Ctrl-C gives up waiting\n"),
+        (False, False, ""),
+        (True, True, ""),
+    ],
+)
+def test_a_person_is_told_that_a_reply_is_waited_for(
+    bus: Client,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    as_json: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr(limits, "PROMPT_NOTICE_S", 0.0)
+    monkeypatch.setenv("TERM", "dumb")
+    told = threading.Event()
+    tell_waiting, ask = Prompt._tell_waiting, bus.ask
+
+    def tell(prompt: Prompt) -> None:
+        tell_waiting(prompt)
+        told.set()
+
+    def ask_slowly(line: str) -> Reply:
+        assert told.wait(PATIENCE_S)
+        return ask(line)
+
+    monkeypatch.setattr(Prompt, "_tell_waiting", tell)
+    monkeypatch.setattr(bus, "ask", ask_slowly)
+    with standard_streams(monkeypatch, "", terminal=terminal):
+        converse(bus, "echo 1", as_json=as_json)
+    assert capsys.readouterr().err == said
 
 
 def test_help_shows_the_services_with_their_usage(
@@ -221,6 +266,17 @@ def test_a_line_can_be_typed_again_from_the_history(prompt: Prompt, keys: PipeIn
     assert prompt._read() == "gcd 12 18"
     keys.send_text("\x1b[A\r")  # the line before
     assert prompt._read() == "gcd 12 18"
+
+
+def test_a_line_of_the_run_before_can_be_typed_again(
+    prompt: Prompt, bus: Client, keys: PipeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.send_text("gcd 12 18\r")
+    prompt._read()
+    with standard_streams(monkeypatch, "", terminal=True):
+        another = Prompt(bus, ["gcd"], as_json=False)
+    keys.send_text("\x1b[A\r")
+    assert another._read() == "gcd 12 18"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import pytest
 from linebus import process
 from linebus.cli import work
 from linebus.cli.main import main
+from linebus.text import LogFormatter
 from linebus.worker import guardian
 from linebus.worker.guardian import WorkerConfig
-from linebus.worker.news import InSession
+from linebus.worker.news import InSession, NoServerYet, ServerFull, WrongPorts
 from tests.support import free_address
 
 if TYPE_CHECKING:
@@ -97,6 +98,29 @@ def test_with_json_the_news_are_objects(
     assert main(["work", "gcd", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said == {"event": "in_session", "address": "tcp://there:1"}
+
+
+def test_news_cannot_act_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    work._tell(InSession("tcp://\x1b[2J:1"))
+    assert capsys.readouterr() == ("linebus: in session with tcp://\\x1b[2J:1\n", "")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [NoServerYet("tcp://there:1"), ServerFull("tcp://there:1", "full"), WrongPorts("", "a", "b")],
+)
+def test_troubles_are_said_on_stderr(trouble: News, capsys: pytest.CaptureFixture[str]) -> None:
+    work._tell(trouble)
+    assert capsys.readouterr() == ("", f"linebus: {trouble}\n")
+    work._tell_as_json(trouble)
+    assert json.loads(capsys.readouterr().out)["event"]
+
+
+def test_the_log_cannot_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[logging.Handler] = []
+    monkeypatch.setattr(logging, "basicConfig", lambda **given: used.extend(given["handlers"]))
+    work._log(as_json=False)
+    assert isinstance(used[0].formatter, LogFormatter)
 
 
 def test_with_json_the_log_is_objects_too() -> None:

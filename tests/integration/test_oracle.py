@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from linebus.cli.output import visible
+from linebus.text import visible
 from tests.integration.native_processes import Home
 from tests.oracle import expected, lines
 

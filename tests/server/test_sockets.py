@@ -207,7 +207,7 @@ def test_a_round_receives_no_longer_than_a_moment(
     connect: Callable[..., zmq.Socket[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "DRAIN_S", 0.0)
+    monkeypatch.setattr(limits, "RECEIVE_S", 0.0)
     dealer = connect(zmq.DEALER, "client_inputs")
     for number in range(3):
         dealer.send_multipart([b"%d" % number, b""])

@@ -107,6 +107,23 @@ def test_the_lines_of_a_slice_are_answered_in_one_message(bench: Bench) -> None:
     assert answers.texts == ["echoed a", "echoed b b", "echoed c"]
 
 
+def test_a_round_takes_a_bounded_number_of_messages(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
+    received: list[int] = []
+
+    class Flood:
+        def receive(self) -> tuple[bytes, bytes]:
+            received.append(1)
+            return b"x" * limits.TOKEN_BYTES, b""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.executor, "_dealer", Flood())
+        bench.executor._receive(bench.now)
+    assert len(received) == 3
+
+
 def test_a_line_that_is_refused_fails_with_its_reason_and_its_neighbours_do_not(
     bench: Bench,
 ) -> None:
@@ -239,3 +256,24 @@ def test_an_executor_whose_guardian_says_nothing_ends() -> None:
     position.close()
     os.close(report_end)
     os.close(report)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "executor.failure('gcd', ValueError(said))",
+        "executor.log.error('an executor ends: %s', said)",
+    ],
+)
+def test_whatever_it_reports_cannot_act_on_a_terminal(words: str) -> None:
+    program = (
+        "from linebus.worker import executor\n"
+        "said = 'so\\x1b[2J\\u202e'\n"
+        f"executor._log()\n{words}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.startswith("linebus.worker: ")
+    assert r"so\x1b[2J\u202e" in done.stderr
+    assert all(line.isprintable() for line in done.stderr.splitlines())

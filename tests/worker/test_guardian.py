@@ -7,6 +7,7 @@ import queue
 import signal
 import threading
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -16,6 +17,7 @@ import zmq
 from linebus import limits, process
 from linebus.client.client import Client
 from linebus.errors import ServiceNotLoaded, SessionRefused, VersionMismatch
+from linebus.net.dealer import Event
 from linebus.wire import messages as m
 from linebus.wire import native
 from linebus.worker import guardian as module
@@ -125,6 +127,37 @@ def test_a_worker_whose_server_has_long_gone_waits_patiently() -> None:
         assert guardian._patience_ms(1_000.0) == 501
     finally:
         guardian._leave()
+
+
+class Flood:
+    """Stands in for a connection on which there is always one more."""
+
+    address = "tcp://there:1"
+
+    def __init__(self) -> None:
+        self.told = self.received = 0
+
+    def events(self) -> Iterator[Event]:
+        while True:
+            self.told += 1
+            yield Event.DISCONNECTED
+
+    def receive(self) -> tuple[bytes, bytes]:
+        self.received += 1
+        return b"x" * limits.TOKEN_BYTES, b""
+
+
+def test_a_round_takes_a_bounded_number_of_messages_and_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
+    guardian = Guardian(WorkerConfig(("gcd",), 1), lambda _: None)
+    flood = Flood()
+    guardian._dealer = flood  # type: ignore[assignment]  # all that is asked of one
+    guardian._hear_server(0.0)
+    guardian._dealer = None
+    guardian._leave()
+    assert (flood.told, flood.received) == (3, 3)
 
 
 # ---- a linebus server ------------------------------------------------------------------------
@@ -237,11 +270,30 @@ def test_another_version_ends_a_worker() -> None:
 
 
 def test_a_refusal_ends_a_worker_with_its_reason() -> None:
-    body = native.encode([m.Refusal("too_many_workers", "full")])[0]
+    body = native.encode([m.Refusal("protocol", "what is this")])[0]
     with refusing(native.VERSION, body) as address:
         error = raised(address=address)
         assert isinstance(error, SessionRefused)
-        assert "full" in str(error)
+        assert "what is this" in str(error)
+
+
+def test_a_worker_that_finds_the_server_full_waits_for_room_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "FULL_RETRY_S", 0.001)
+    monkeypatch.setattr(limits, "FULL_RETRY_S_MAX", 0.001)
+    monkeypatch.setattr(limits, "ABSENCE_NOTICE_S", 0.0)
+    with serving() as config, monkeypatch.context() as full:
+        full.setattr(limits, "WORKERS_MAX", 0)
+        address = address_of(config.client_inputs)
+        with working("gcd", address=address) as worker:
+            said = f"{address} takes no more workers now: the server has all the workers it takes"
+            assert worker.hear("tcp") == f"{said}; waiting for room"
+            full.undo()
+            assert worker.hear("").startswith("in session")
+            with patient(address) as bus:
+                assert bus.ask("gcd 12 18").is_answered
+        assert worker.error is None
 
 
 def test_work_runs_a_guardian_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,6 +377,40 @@ def test_a_plain_line_that_kills_executors_is_given_up_with_an_error_line(
         assert int(first)
         text = foreign.ask("die")
         assert text == "error: die: 3 executors died on it; the last: killed by SIGKILL"
+
+
+def test_swapped_ports_are_told_and_another_server_may_come(
+    monkeypatch: pytest.MonkeyPatch, plain_ports: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(limits, "ABSENCE_NOTICE_S", 0.01)
+    monkeypatch.setattr(limits, "PORTS_LOOK_S_MAX", 0.01)
+    inputs, outputs = plain_ports
+    with working("gcd", ports=plain_ports) as worker:
+        assert worker.hear("no server") == (
+            f"no server at {address_of(inputs)} yet; waiting for one"
+        )
+        swapped = ForeignServer((outputs, inputs))
+        said = worker.hear("port")
+        swapped.close()
+        assert f"the ports are swapped: give {outputs} {inputs}" in said
+        right = ForeignServer(plain_ports)
+        right.wait_for(b"\x01gcd")
+        assert right.ask("gcd 12 18") == "gcd for 12 18 is 6"
+        right.close()
+
+
+def test_where_all_is_well_nothing_is_told(
+    foreign: ForeignServer, plain_ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working("gcd", ports=plain_ports) as worker:
+        worker.hear("offering")
+        foreign.wait_for(b"\x01gcd")
+        assert foreign.ask("gcd 12 18") == "gcd for 12 18 is 6"
+        # The way back has been met too, so this looks at a worker that is taken in.
+        monkeypatch.setattr(limits, "ABSENCE_NOTICE_S", 0.0)
+        assert foreign.ask("gcd 12 18") == "gcd for 12 18 is 6"
+        assert worker.guardian._tell_absence_at == inf
+    assert worker._news.empty()
 
 
 def test_a_hint_that_leads_nowhere_leaves_a_plain_worker_at_work(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linebus.worker.news import InSession, News, NoServerYet, Offering
+from linebus.worker.news import InSession, News, NoServerYet, Offering, ServerFull, WrongPorts
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,21 @@ from linebus.worker.news import InSession, News, NoServerYet, Offering
             NoServerYet("tcp://127.0.0.1:5555"),
             "no server at tcp://127.0.0.1:5555 yet; waiting for one",
             {"event": "no_server", "address": "tcp://127.0.0.1:5555"},
+        ),
+        (
+            ServerFull("tcp://127.0.0.1:5555", "it is full"),
+            "tcp://127.0.0.1:5555 takes no more workers now: it is full; waiting for room",
+            {"event": "server_full", "address": "tcp://127.0.0.1:5555", "reason": "it is full"},
+        ),
+        (
+            WrongPorts("", "port 1 is a REP socket", "give others"),
+            "port 1 is a REP socket; give others; trying on",
+            {
+                "event": "wrong_ports",
+                "worker_inputs": "",
+                "worker_outputs": "port 1 is a REP socket",
+                "cure": "give others",
+            },
         ),
     ],
 )

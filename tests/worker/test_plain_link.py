@@ -141,3 +141,31 @@ def test_without_a_server_nothing_blocks() -> None:
     assert list(link.lines()) == []
     link.close()
     context.destroy(linger=0)
+
+
+def test_it_is_accepted_once_both_sockets_have_met_what_they_fit(ports: list[int]) -> None:
+    context = new_context()
+    link = PlainLink(context, *map(address_of, ports))
+    poller = zmq.Poller()
+    link.register(poller)
+    server = ForeignServer(ports)
+    while not link.is_accepted:
+        assert poller.poll(PATIENCE_MS)
+        link.read_news()
+    server.context.destroy(linger=0)
+    while link.is_accepted:
+        assert poller.poll(PATIENCE_MS)
+        link.read_news()
+    link.close()
+    context.destroy(linger=0)
+
+
+def test_with_swapped_ports_it_is_not_accepted(server: ForeignServer, ports: list[int]) -> None:
+    context = new_context()
+    link = PlainLink(context, *map(address_of, reversed(ports)))
+    monitor = link._monitors[link.inputs]
+    assert monitor.poll(PATIENCE_MS), "it is cut off again and again"
+    link.read_news()
+    assert link._accepted == set()
+    link.close()
+    context.destroy(linger=0)

@@ -1,6 +1,7 @@
 import pytest
 
 from linebus import limits
+from linebus.errors import SessionRefused, VersionMismatch
 from linebus.wire import messages as m
 from linebus.wire import native
 from linebus.worker.session import ExecutorSession, GuardianSession
@@ -219,3 +220,43 @@ def test_heartbeats_go_out_in_the_servers_rhythm() -> None:
     assert session.next_deadline() == 3.0
     assert not session.is_silent(12.0)
     assert session.is_silent(0.6 + 2.0 * limits.HEARTBEATS_MISSED_MAX + 0.1)
+
+
+def refuse(session: GuardianSession, code: str, now: float) -> None:
+    session.receive(native.VERSION, native.encode([m.Refusal(code, "full house")])[0], now)
+
+
+def test_a_guardian_that_finds_the_server_full_tries_ever_less_often() -> None:
+    session = a_guardian()
+    session.connected(0.0)
+    first = guardians_hello(session)
+    now, waits = 0.0, []
+    for _ in range(10):
+        refuse(session, "too_many_workers", now)
+        assert session.full == "full house"
+        assert session.outgoing(now) == []
+        waits.append(session.next_deadline() - now)
+        now = session.next_deadline()
+        session.tick(now)
+        hello = guardians_hello(session)
+    assert waits[0] == limits.FULL_RETRY_S
+    assert waits[1] == 2 * limits.FULL_RETRY_S
+    assert waits[-1] == limits.FULL_RETRY_S_MAX
+    assert hello.nonce == first.nonce + 10
+    greet_guardian(session, hello.nonce)
+    assert session.is_greeted
+    assert session.full == ""
+    session.disconnected()
+    session.connected(now)
+    refuse(session, "too_many_services", now)
+    assert session.next_deadline() == now + limits.FULL_RETRY_S
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("protocol", SessionRefused), ("version", VersionMismatch)]
+)
+def test_other_refusals_are_for_good(code: str, error: type[Exception]) -> None:
+    session = a_guardian()
+    session.connected(0.0)
+    with pytest.raises(error, match="full house"):
+        refuse(session, code, 0.0)

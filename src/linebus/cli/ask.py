@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from linebus.cli import options as shared
 from linebus.cli.completion import complete_offered
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import is_coloured, json_line, painted, tell, visible
+from linebus.cli.output import is_coloured, json_line, painted, tell
+from linebus.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +27,8 @@ examples:
   linebus ask --json "isprime 97"           one JSON object a line: outcome, text, worker, …
   linebus ask --wait 0 "isprime 97"         fails at once where nobody listens
 
+On a terminal an outcome other than answered is named, in red where there are colours
+(failed: expected 2 …); in a pipe or a file there is the text alone. --json has the outcome always.
 The exit code is 0 if all lines were answered, 1 if some request ended otherwise.
 """
 
@@ -53,6 +56,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error("- reads standard input, which is closed")
     if "-" in options.lines and len(options.lines) > 1:
         parser.error("- stands for all lines; give either - or lines")
+
+    if any(set("\r\n") & set(line.strip()) for line in options.lines):
+        parser.error("a line holds no line ends; give each as an argument of its own, or use -")
 
     if len(options.lines) > 1 and not any(" " in line.strip() for line in options.lines):
         joined = " ".join(options.lines)

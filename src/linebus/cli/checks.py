@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from linebus.core.admin import ServerInfo, ServiceInfo
 
-_ROUND_TRIPS = 3
-_NAMES_SHOWN = 8
 # The sockets that may be found instead of a server's ROUTER, and what to do then.
 _EXERCISE = "use: python3 client.py CLIENT_INPUTS CLIENT_OUTPUTS; or start: linebus serve"
 _FIRST_PORT = "give the port of client_inputs, the first of the server's four (5555)"
@@ -177,7 +175,7 @@ def _server(address: str) -> Iterator[Check]:
         try:
             # Opens the session: where nobody greets, that is to be told, not that time is over.
             server_of(bus, timeout_s=2 * limits.GREETING_S)
-            answers = [_ask(bus) for _ in range(_ROUND_TRIPS)]
+            answers = [_ask(bus) for _ in range(limits.DOCTOR_ROUND_TRIPS)]
             services = bus.services(timeout_s=limits.GREETING_S)
         except LinebusError as error:
             yield _unanswered(error)
@@ -242,8 +240,8 @@ def _workers(info: ServerInfo, services: list[ServiceInfo]) -> Check:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - limits.SHOWN_NAMES_MAX
+    return ", ".join(names[: limits.SHOWN_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _waiting(services: list[ServiceInfo]) -> Iterator[Check]:

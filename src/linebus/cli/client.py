@@ -83,8 +83,6 @@ def _converse(options: argparse.Namespace, screen: Screen) -> None:
 
 
 def _send_lines(screen: Screen, requests: Requests, results: Results) -> None:
-    from linebus.cli.plain_client import ATTEMPTS_PIPED_MAX
-
     while (line := screen.read()) is not None:
         if not line.strip():
             continue
@@ -96,7 +94,7 @@ def _send_lines(screen: Screen, requests: Requests, results: Results) -> None:
         requests.send(
             line,
             before_each_attempt=results.wait_until_connected,
-            attempts_max=inf if screen.is_terminal else ATTEMPTS_PIPED_MAX,
+            attempts_max=inf if screen.is_terminal else limits.PLAIN_ATTEMPTS_PIPED_MAX,
         )
     if screen.is_terminal:
         screen.end()

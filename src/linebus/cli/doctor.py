@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from linebus import limits
 from linebus.cli import options as shared
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import is_coloured, json_line, painted, print_tabs, visible
+from linebus.cli.output import is_coloured, json_line, painted, print_tabs
+from linebus.text import visible
 
 if TYPE_CHECKING:
     import argparse

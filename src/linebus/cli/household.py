@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Self
 
 from linebus import limits
@@ -27,6 +29,7 @@ _USERS_CHOICE = (None, KeyboardInterrupt, BrokenPipeError)
 class Household:
     """Starts a server and a worker at `__enter__`, ends both at `__exit__`, whatever happens.
 
+    A worker that ends by itself is started again; a server is not, since with it goes what it held.
     They run in sessions of their own, so that Ctrl-C at the prompt does not reach them, and they
     end with this process even where it is killed.
     """
@@ -43,6 +46,8 @@ class Household:
         self._news = threading.Condition()
         self._on_end: Callable[[str], None] | None = None
         self._is_ending = False
+        self._had_trouble = False
+        self._keeper: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Start both; the worker waits for the server by itself.
@@ -61,6 +66,9 @@ class Household:
         self._log = logs.start(self.log_path)
         ports = [str(port) for port in self.config.ports().values()]
         self._start_one("server", ["serve", *ports], "serving")
+        self._start_worker()
+
+    def _start_worker(self) -> None:
         work = ["work", *self._services, "--bus", self.address, "--procs", str(self._executors)]
         self._start_one("worker", work, "in session")
 
@@ -72,10 +80,14 @@ class Household:
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         """End the worker, then the server; the log goes where nothing went wrong."""
-        has_trouble = self.trouble is not None or kind not in _USERS_CHOICE
-        self._is_ending = True
+        with self._news:
+            has_trouble = bool(self._gone()) or self._had_trouble or kind not in _USERS_CHOICE
+            self._is_ending = True
+            self._news.notify_all()
         for process in reversed(self._processes):
             process.end()
+        if self._keeper is not None:
+            self._keeper.join()
         if self._log is not None:
             self._log.close()
             if not has_trouble:
@@ -99,18 +111,28 @@ class Household:
     # -- while it runs -----------------------------------------------------------------------
 
     def watch(self, on_end: Callable[[str], None]) -> None:
-        """From now on tell at once when a process ends; `on_end` is called in another thread."""
+        """From now on tell at once when a process ends, and start another worker.
+
+        `on_end` is called in another thread.
+        """
         with self._news:
             self._on_end = on_end
-            gone = self._gone()
-        if gone is not None:
-            on_end(self._obituary(gone))
+            trouble = self.trouble
+        if trouble is not None:
+            on_end(trouble)
+        self._keeper = threading.Thread(target=self._keep_a_worker, args=(on_end,), daemon=True)
+        self._keeper.start()
 
     @property
     def trouble(self) -> str | None:
-        """What has ended although it should not have, and what to do."""
-        gone = self._gone()
-        return None if gone is None or self._is_ending else self._obituary(gone)
+        """What is to be done where the server has ended although it should not have."""
+        code = self._processes[0].code
+        if code is None or self._is_ending:
+            return None
+        return (
+            f"the server under linebus up is gone ({how_it_ended(code)}); nothing is answered any "
+            f"more: leave and start again with: linebus up; log: {self.log_path}"
+        )
 
     @property
     def is_serving(self) -> bool:
@@ -119,18 +141,46 @@ class Household:
 
     def _ended(self, process: _Process) -> None:
         with self._news:
-            on_end = None if self._is_ending else self._on_end
-        if on_end is not None:
-            on_end(self._obituary(process))
+            on_end, trouble = self._on_end, self.trouble
+        if process.name == "server" and on_end is not None and trouble is not None:
+            on_end(trouble)
 
-    def _obituary(self, process: _Process) -> str:
-        assert process.code is not None, "it has ended"
-        if process.name == "server":
-            cure = "nothing is answered any more: leave and start again with: linebus up"
-        else:
-            cure = f"start one with: linebus work {' '.join(self._services)} --bus {self.address}"
-        how = how_it_ended(process.code)
-        return f"the {process.name} under linebus up is gone ({how}); {cure}; log: {self.log_path}"
+    def _keep_a_worker(self, on_end: Callable[[str], None]) -> None:
+        """Start another worker when one has ended, with a growing delay where they live short.
+
+        The kernel ends a child together with the thread that started it (PR_SET_PDEATHSIG), so
+        this one goes on until the last worker has ended.
+        """
+        delay_s = 0.0
+        is_told = False
+        while True:
+            worker = self._processes[-1]
+            with self._news:
+                self._news.wait_for(lambda: worker.code is not None)  # noqa: B023  of this round
+            if self._is_ending:
+                return
+            if time.monotonic() - worker.started_at >= limits.SHORT_LIFE_S:
+                delay_s = 0.0
+            self._note_death(worker, on_end if worker.is_up or not is_told else None)
+            is_told = not worker.is_up
+            with self._news:
+                if self._news.wait_for(lambda: self._is_ending, delay_s):
+                    return
+                with contextlib.suppress(OSError):  # no process is to be had: the next round
+                    self._start_worker()
+                    self._processes.remove(worker)
+            delay_s = min(max(limits.RESTART_S, 2 * delay_s), limits.RESTART_S_MAX)
+
+    def _note_death(self, worker: _Process, on_end: Callable[[str], None] | None) -> None:
+        """Write into the log that a worker has ended; tell it too, unless that is no news."""
+        assert worker.code is not None, "it has ended"
+        assert self._log is not None, "closed only after the keeper has ended"
+        self._had_trouble = True
+        text = f"the worker under linebus up is gone ({how_it_ended(worker.code)})"
+        text += "; another one is started"
+        self._log.write(f"{_OUR_WORDS}{text}\n".encode())
+        if on_end is not None:
+            on_end(f"{text}; log: {self.log_path}")
 
 
 class _Process:
@@ -142,6 +192,7 @@ class _Process:
         """Start it; it is up once it prints a line with the `sign` in it."""
         self.name = name
         self.is_up = False
+        self.started_at = time.monotonic()
         self.code: int | None = None
         self._sign = sign
         self._log = log

@@ -11,6 +11,7 @@ from linebus.cli import ask, client, completion, doctor, serve, services, up, wo
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import tell_error
 from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotAnswered, NotLinebus
+from linebus.text import show_what_ends_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A text that the terminal's encoding cannot show is escaped, it does not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text files
+    show_what_ends_us()  # a mistake of ours, but it may quote anyone
     if completion.is_asked_for():
         completion.complete(_parser())
     try:

@@ -10,7 +10,6 @@ from linebus import limits, process
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PORT_MAX = 65_535
 _DEFAULT_PORTS = (
     limits.CLIENT_INPUTS_PORT,
     limits.CLIENT_OUTPUTS_PORT,
@@ -107,8 +106,10 @@ def complete_with(action: argparse.Action, completer: Callable[..., Iterable[str
 
 def port(text: str) -> int:
     """Read a port; raise what argparse makes a usage error of."""
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= PORT_MAX):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port, a number from 1 to {PORT_MAX}")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= limits.PORT_MAX):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a port, a number from 1 to {limits.PORT_MAX}"
+        )
     return int(text)
 
 

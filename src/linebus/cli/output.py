@@ -1,4 +1,4 @@
-"""How things are shown: nothing in a text from outside may act on the terminal.
+"""How commands show things.
 
 A person at a terminal gets columns and colours, a pipe gets bare text, `--json` one object a line.
 """
@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
+from linebus.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _encode = msgspec.json.Encoder().encode
 _TERMINALS_WITHOUT_ESCAPES = {"", "dumb", "unknown"}
-
-
-def visible(text: str) -> str:
-    """Return a text with everything that does not print (escapes, bidirectional marks) escaped.
-
-    A newline counts as such too: whoever wants several lines splits the text first.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def json_line(value: object) -> str:

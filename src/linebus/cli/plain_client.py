@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     Socket = zmq.Socket[bytes]
     Context = zmq.Context[Socket]
 
-CONFIRMATION_MS = 2_500
-# Nobody watches a pipe: lines piped in are given up after half a minute without a confirmation.
-ATTEMPTS_PIPED_MAX = 12
-# How long a line waits for the connection that will bring its result.
-RESULTS_CONNECT_S = 1.0
-# Lines piped in run ahead of their results no further than this: publishers drop what a slow
-# subscriber has no room for.
-UNANSWERED_MAX = 256
-
 
 class Results:
     """What client_outputs publishes. A thread of its own owns the socket and prints at once."""
@@ -65,7 +56,7 @@ class Results:
 
     def wait_until_connected(self) -> None:
         """Wait, not for long, until what is published now would arrive here."""
-        self._connected.wait(RESULTS_CONNECT_S)
+        self._connected.wait(limits.PLAIN_RESULTS_CONNECT_S)
 
     def wait_until_answered(self) -> None:
         """Return when every line has its result, or when nothing has come for too long."""
@@ -74,7 +65,7 @@ class Results:
                 pass
 
     def _has_room(self) -> bool:
-        return len(self._unanswered) < UNANSWERED_MAX
+        return len(self._unanswered) < limits.PLAIN_UNANSWERED_MAX
 
     def _run(self) -> None:
         poller = zmq.Poller()
@@ -148,12 +139,12 @@ class Requests:
 
     def _attempt(self, line: str, before: Callable[[], None]) -> bool:
         # With ZMQ_IMMEDIATE there is room only while there is a connection.
-        if not self._socket.poll(CONFIRMATION_MS, zmq.POLLOUT):
+        if not self._socket.poll(limits.PLAIN_CONFIRMATION_MS, zmq.POLLOUT):
             return False
         before()
         with suppress(zmq.Again):
             self._socket.send_string(line, zmq.NOBLOCK)
-            if self._socket.poll(CONFIRMATION_MS):
+            if self._socket.poll(limits.PLAIN_CONFIRMATION_MS):
                 self._socket.recv_multipart()
                 return True
         self.close()

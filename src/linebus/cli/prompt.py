@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from linebus import limits
@@ -54,15 +55,27 @@ class Prompt:
 
     def _answer(self, line: str) -> None:
         """Ask a line and show its reply; Ctrl-C gives up the waiting and nothing else."""
+        notice = threading.Timer(limits.PROMPT_NOTICE_S, self._tell_waiting)
+        notice.daemon = True
+        notice.start()
         try:
             if line == _HELP:
                 self._help()
             else:
-                print(self._shape(self._bus.ask(line)), flush=True)
+                reply = self._bus.ask(line)
+                notice.cancel()
+                print(self._shape(reply), flush=True)
         except NotAnswered as error:
             self.warn(str(error))
         except KeyboardInterrupt:
             self.warn("its reply is not waited for; the line may still be worked on")
+        finally:
+            notice.cancel()
+
+    def _tell_waiting(self) -> None:
+        """Show a person that the line is being waited for, once; a program needs no such word."""
+        if sys.stdout.isatty() and not self._as_json:
+            tell("no reply yet; Ctrl-C gives up waiting", as_json=False)
 
     def warn(self, text: str) -> None:
         """Say what went wrong, from whichever thread, while a line may be half typed."""
@@ -84,11 +97,12 @@ class Prompt:
         if not sys.stdout.isatty() or not has_escapes():
             return self._read_simply
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.history import InMemoryHistory
         from prompt_toolkit.patch_stdout import patch_stdout
 
+        from linebus.cli.history import KeptHistory
+
         session: PromptSession[str] = PromptSession(
-            history=InMemoryHistory(),
+            history=KeptHistory(),
             completer=self._completer(),
             complete_while_typing=False,
         )

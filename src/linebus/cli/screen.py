@@ -12,7 +12,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import has_escapes, json_line, notice, visible
+from linebus.cli.output import has_escapes, json_line, notice
+from linebus.text import visible
 
 try:
     import readline

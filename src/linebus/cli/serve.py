@@ -9,6 +9,7 @@ from linebus import limits, process
 from linebus.cli import options as shared
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import json_line
+from linebus.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +63,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def _announcement(config: ServerConfig) -> str:
     ports = " ".join(str(port) for port in config.ports().values())
     address = config.address(config.client_inputs)
-    return f"linebus: serving {address} (ports {ports}); Ctrl-C ends it"
+    return f"linebus: serving {visible(address)} (ports {ports}); Ctrl-C ends it"
 
 
 def _event(config: ServerConfig) -> str:

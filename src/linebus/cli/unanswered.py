@@ -11,9 +11,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from linebus import limits
+
 _INTEGER = re.compile(r"(?<![0-9])-?[0-9]+")
 _PUNCTUATION = "'\"`:;,.!?()[]<>"
-_NAMES_MAX = 1_000
 
 
 class Unanswered:
@@ -32,7 +33,7 @@ class Unanswered:
         """Note a line that is about to be sent."""
         line = _Line(text.strip())
         self._lines.append(line)
-        if len(self._names) < _NAMES_MAX:
+        if len(self._names) < limits.PLAIN_NAMES_MAX:
             self._names.add(line.name)
 
     def clear(self) -> None:

@@ -12,6 +12,7 @@ from linebus.cli.ask import print_replies, shape
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import count, json_line, tell
 from linebus.errors import ConnectError, NobodyListens
+from linebus.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +31,7 @@ examples:
 While it runs, other programs use it too: linebus ask, client.py, workers of your own.
 Its server and its worker log to up-PID.log in ~/.local/state/linebus/log (on macOS in
 ~/Library/Logs/linebus); the log goes at the end where nothing went wrong.
+Lines typed at the prompt are kept for the next time, unless LINEBUS_NO_HISTORY is set.
 With --json the first line is an object with the address, the services and the log.
 """
 
@@ -112,6 +114,6 @@ def _banner(household: Household, names: Sequence[str], executors: int) -> str:
 linebus {__version__}
   address    {household.address}   (of the exercise: {exercise})
   services   {", ".join(names)}   ({count(executors, "executor")})
-  log        {household.log_path}
+  log        {visible(str(household.log_path))}
   try        gcd 12 18, or help
 Ctrl-D or Ctrl-C leaves."""

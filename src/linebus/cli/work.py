@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 from linebus import limits, process
@@ -10,17 +11,19 @@ from linebus.cli import options as shared
 from linebus.cli.completion import complete_builtin
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import json_line
+from linebus.text import LogFormatter, visible
 
 if TYPE_CHECKING:
     import argparse
 
-_LOG_FORMAT = "%(name)s: %(message)s"
+    from linebus.worker.news import News
+
 _EPILOG = """\
 examples:
   linebus work isprime gcd                  built-in services, one executor per core
   linebus work shop:price --procs 4         your own: object `price` in shop.py, in this folder
   linebus work gcd --ports 5557 5558        for any server of the exercise, ours or another
-  linebus work gcd --json                   news as JSON Lines: offering, in_session, no_server
+  linebus work gcd --json                   news as JSON Lines: offering, in_session, …
 """
 
 
@@ -66,15 +69,25 @@ def _run(options: argparse.Namespace) -> int:
         ports=tuple(options.ports) if options.ports else None,
         host=options.host,
     )
-    shown = json_line if options.json else "linebus: {}".format
-    work(config, lambda news: print(shown(news), flush=True))
+    work(config, _tell_as_json if options.json else _tell)
     return ExitCode.ALL_ANSWERED
+
+
+def _tell(news: News) -> None:
+    from linebus.worker.news import TROUBLES
+
+    stream = sys.stderr if isinstance(news, TROUBLES) else sys.stdout
+    print(f"linebus: {visible(str(news))}", file=stream, flush=True)
+
+
+def _tell_as_json(news: News) -> None:
+    print(json_line(news), flush=True)
 
 
 def _log(*, as_json: bool) -> None:
     """Have the guardian's log on stderr; what services print there themselves stays as it is."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter(_LOG_FORMAT))
+    handler.setFormatter(_JsonFormatter() if as_json else LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

@@ -21,10 +21,6 @@ from linebus.wire import plain
 from linebus.wire.packing import parts
 
 _UTF8_BYTES_PER_CHAR_MAX = 4
-# An acknowledgement of its own is worth a message only once it lets the server forget this much.
-_IDLE_ACK_LINES = 64
-# What is over already is told as the shortest time there is.
-_DEADLINE_S_MIN = 1e-6
 
 
 @dataclass(slots=True)
@@ -330,7 +326,7 @@ class ClientSession(PeerSession):
         asks: list[m.Message] = []
         if any(stream.unsent for stream in self._streams.values()):
             asks = self._asks(now)
-        idle = not self.owed and self._unacknowledged >= _IDLE_ACK_LINES
+        idle = not self.owed and self._unacknowledged >= limits.IDLE_ACK_LINES
         said: list[m.Message] = []
         if self._unacknowledged and (asks or idle or self._unacknowledged >= limits.ACK_LINES):
             said = self._acks()
@@ -425,7 +421,7 @@ def _deadline_s(expires_at: float, now: float) -> float:
     """Return how long a line has left, as a message tells it: 0 where there is no deadline."""
     if expires_at == inf:
         return 0.0
-    return min(max(expires_at - now, _DEADLINE_S_MIN), limits.WAIT_S_MAX)
+    return min(max(expires_at - now, limits.DEADLINE_LEAST_S), limits.WAIT_S_MAX)
 
 
 def _insert(sent: deque[_Part], part: _Part) -> None:

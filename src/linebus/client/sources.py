@@ -13,8 +13,6 @@ from linebus.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_READ_BYTES = 256 * 1024
-
 
 Lines = TypeVar("Lines")
 
@@ -73,7 +71,7 @@ class LineReader:
 
         A byte that is no UTF-8 becomes half a surrogate pair, for which there is an error.
         """
-        data = os.read(self._descriptor, _READ_BYTES)
+        data = os.read(self._descriptor, limits.READ_BYTES)
         if data:
             *lines, rest = (self._rest + data).split(b"\n")
             self._rest = rest[: limits.LINE_BYTES_MAX + 1]

@@ -100,6 +100,11 @@ class PeerSession(ABC):
         """Return the frames that end the session, none where it has not been greeted."""
         return [(self._token, native.encode([m.Goodbye()])[0])] if self.is_greeted else []
 
+    def refused(self, code: str, text: str, now: float) -> None:
+        """Give up; a peer that can wait until the server has room may do otherwise."""
+        error = VersionMismatch if code == "version" else SessionRefused
+        raise error(f"the server refuses this session: {text}")
+
     # -- what each kind of peer adds ---------------------------------------------------------
 
     @abstractmethod
@@ -131,8 +136,7 @@ class PeerSession(ABC):
                     if self.is_greeted or after_s:
                         self._say_hello_again(now, after_s)
                 case m.Refusal(code=code, text=text):
-                    error = VersionMismatch if code == "version" else SessionRefused
-                    raise error(f"the server refuses this session: {text}")
+                    self.refused(code, text, now)
                 case _:
                     pass
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-# zmq_poll takes a C int of milliseconds; nothing here minds being woken up once in ten days.
-_MAX = 10**9
+from linebus import limits
 
 
 def milliseconds_until(at: float, now: float) -> int | None:
@@ -17,4 +16,4 @@ def milliseconds_until(at: float, now: float) -> int | None:
         return None
     if at <= now:
         return 0
-    return min(int((at - now) * 1000) + 1, _MAX)
+    return min(int((at - now) * 1000) + 1, limits.POLL_MS_MAX)

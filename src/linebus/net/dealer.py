@@ -56,7 +56,7 @@ def new_context() -> zmq.Context[zmq.Socket[bytes]]:
 def check_address(address: str) -> None:
     """Raise UsageError unless this looks like tcp://host:port."""
     found = _ADDRESS.fullmatch(address)
-    if found is None or not 0 < int(found["port"]) < 65536:  # noqa: PLR2004  TCP ports
+    if found is None or not 0 < int(found["port"]) <= limits.PORT_MAX:
         raise UsageError(f"'{address}' is not an address; one looks like {limits.ADDRESS}")
 
 

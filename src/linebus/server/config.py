@@ -28,8 +28,8 @@ class ServerConfig:
     def __post_init__(self) -> None:
         """Check what can be checked before anything is bound."""
         for name, port in self.ports().items():
-            if not 0 < port < 65536:  # noqa: PLR2004  the range of TCP ports
-                raise UsageError(f"port {port} for {name} is not between 1 and 65535")
+            if not 0 < port <= limits.PORT_MAX:
+                raise UsageError(f"port {port} for {name} is not between 1 and {limits.PORT_MAX}")
         if len(set(self.ports().values())) < len(self.ports()):
             raise UsageError(f"the four ports must differ; got {list(self.ports().values())}")
         if not self.insecure and not is_loopback(self.host):

@@ -37,7 +37,7 @@ _KEEPALIVE = (
 def _other_ports(config: ServerConfig) -> list[int]:
     """Return ports that one may try instead."""
     ports = config.ports().values()
-    step = 1000 if max(ports) + 1000 < 65536 else -1000  # noqa: PLR2004  the range of TCP ports
+    step = 1000 if max(ports) + 1000 <= limits.PORT_MAX else -1000
     return [max(1, port + step) for port in ports]
 
 
@@ -53,7 +53,7 @@ class ServerSockets:
         self._context = new_context()
         self._context.setsockopt(zmq.IPV6, int(":" in config.host))
         with contextlib.suppress(zmq.ZMQError):
-            self._context.setsockopt(zmq.MAX_SOCKETS, 4096)
+            self._context.setsockopt(zmq.MAX_SOCKETS, limits.SOCKETS_MAX)
         self.client_inputs = self._router()
         self.client_outputs = self._plain_socket(zmq.PUB)
         self.worker_inputs = self._xpub()
@@ -200,7 +200,7 @@ class ServerSockets:
 
     def _drain(self, socket: zmq.Socket[bytes], own: int) -> Iterator[list[zmq.Frame]]:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
-        until = time.monotonic() + limits.DRAIN_S
+        until = time.monotonic() + limits.RECEIVE_S
         for _ in range(limits.DRAIN_MESSAGES_MAX):
             received = frames.receive(socket)
             if received is None:

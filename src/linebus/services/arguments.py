@@ -12,15 +12,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
+from linebus import limits
 from linebus.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHOWN_MAX = 40
-"""Characters of a wrong word that a refusal repeats."""
-INT_DIGITS_MAX = 4_300
-"""Digits of a plain int: what Python's own int() takes by default, about 0.1 ms of work."""
 SHORT_MAX = sys.int_info.str_digits_check_threshold
 """Characters (640): below this no setting of the interpreter makes int() refuse."""
 
@@ -50,17 +47,17 @@ class Integer:
     """An int of at most `digits_max` digits; a longer word is refused by its length alone.
 
     `make` makes the number from a word of more than SHORT_MAX digits (int is slow there).
-    UsageError if int would have to read more than INT_DIGITS_MAX digits, which it refuses.
+    UsageError if int would have to read more than limits.INT_DIGITS_MAX digits, which it refuses.
     """
 
-    digits_max: int = INT_DIGITS_MAX
+    digits_max: int = limits.INT_DIGITS_MAX
     make: Callable[[str], object] = int
 
     def __post_init__(self) -> None:
-        if self.make is int and self.digits_max > INT_DIGITS_MAX:
+        if self.make is int and self.digits_max > limits.INT_DIGITS_MAX:
             message = (
                 f"Integer(digits_max={self.digits_max}) is more than int() reads;"
-                f" give a make= that can, or at most {INT_DIGITS_MAX}"
+                f" give a make= that can, or at most {limits.INT_DIGITS_MAX}"
             )
             raise UsageError(message)
 
@@ -88,8 +85,9 @@ def reader_for(annotation: object, label: str) -> tuple[Callable[[str], object],
 
 
 def shown(word: str) -> str:
-    """Quote a word for a refusal: at most SHOWN_MAX characters, however long it is."""
-    return repr(word if len(word) <= SHOWN_MAX else word[: SHOWN_MAX - 1] + "…")
+    """Quote a word for a refusal: at most SHOWN_WORD_CHARS_MAX characters, however long it is."""
+    most = limits.SHOWN_WORD_CHARS_MAX
+    return repr(word if len(word) <= most else word[: most - 1] + "…")
 
 
 def _refusal(word: str, what: str) -> Refused:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from linebus.core.admin import ServiceInfo
     from linebus.testing.world import World
 
-_CHUNK_LINES = 256
-
 
 class Client:
     """A client's session on a bus in this process. `bus.client` opens one.
@@ -75,7 +73,7 @@ class Client:
     def map(self, lines: Iterable[str], *, timeout_s: float | None = None) -> Iterator[Reply]:
         """Ask many lines and yield their replies in the lines' order."""
         source = iter(several(lines))
-        while chunk := list(islice(source, _CHUNK_LINES)):
+        while chunk := list(islice(source, limits.TESTING_CHUNK_LINES)):
             order = self._order(chunk)
             try:
                 while order.owed:

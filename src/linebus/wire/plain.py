@@ -24,7 +24,6 @@ EXERCISE = {
 # What the first word of a line must look like to be the name of a service.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _BLANKS = re.compile(r"[ \t]+")
-_SHOWN_CHARS_MAX = 60
 
 
 def decode(frame: bytes) -> str | None:
@@ -52,7 +51,7 @@ def parse_hint(text: str) -> int | None:
     """Return the port in a welcome line, or None where it is not one of this version's."""
     found = re.fullmatch(rf"{re.escape(HINT)} ([0-9]{{1,5}})", text)
     port = int(found[1]) if found else 0
-    return port if 0 < port < 65536 else None  # noqa: PLR2004  the range of TCP ports
+    return port if 0 < port <= limits.PORT_MAX else None
 
 
 def malformed(line: str) -> str | None:
@@ -77,5 +76,6 @@ def error(text: str) -> str:
 
 def shorten(text: str) -> str:
     """Return a text fit for quoting in an error line: short, on one line."""
-    shown = text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 1] + "…"
+    most = limits.SHOWN_LINE_CHARS_MAX
+    shown = text if len(text) <= most else text[: most - 1] + "…"
     return shown if shown.isprintable() else shown.encode("unicode_escape").decode("ascii")

@@ -9,13 +9,8 @@ from __future__ import annotations
 import json
 import operator
 
+from linebus import limits
 from linebus.errors import ProtocolError, UsageError
-
-# Python's int() and str() refuse more decimal digits by default; longer numbers go in halves.
-_DIGITS_MAX = 4_300
-_BITS_MAX = 14_000
-
-assert 2**_BITS_MAX < 10**_DIGITS_MAX
 
 
 def argument(value: object) -> str:
@@ -32,7 +27,10 @@ def argument(value: object) -> str:
         case float():
             return repr(value)
         case str():
-            raise UsageError(f"{value[:40]!r} cannot be an argument: it is empty or has line ends")
+            raise UsageError(
+                f"{value[: limits.SHOWN_WORD_CHARS_MAX]!r} cannot be an argument: "
+                "it is empty or has line ends"
+            )
     if (number := _integer(value)) is None:
         what = type(value).__name__
         raise UsageError(f"a {what} cannot be an argument; give int, float, str or bool")
@@ -97,14 +95,14 @@ def decode(text: str) -> object:
     try:
         return json.loads(text, parse_int=integer_of)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not a JSON value: {text[:40]!r}") from error
+        raise ProtocolError(f"not a JSON value: {text[: limits.SHOWN_WORD_CHARS_MAX]!r}") from error
 
 
 def digits_of(number: int) -> str:
     """Return an integer's decimal digits, however many there are."""
     if number < 0:
         return "-" + digits_of(-number)
-    if number.bit_length() <= _BITS_MAX:
+    if number.bit_length() <= limits.INT_BITS_MAX:
         return str(number)
     half = number.bit_length() * 3 // 20  # about half of its digits: log10(2) is 0.301
     high, low = divmod(number, 10**half)
@@ -115,7 +113,7 @@ def integer_of(digits: str) -> int:
     """Return the integer that decimal digits, with a sign or without, stand for."""
     if digits.startswith("-"):
         return -integer_of(digits[1:])
-    if len(digits) <= _DIGITS_MAX:
+    if len(digits) <= limits.INT_DIGITS_MAX:
         return int(digits)
     half = len(digits) // 2
     high: int = 10**half * integer_of(digits[:-half])

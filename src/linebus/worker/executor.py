@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import zmq
@@ -21,6 +22,7 @@ from linebus.errors import ConnectError, Refused, ServiceNotLoaded
 from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, new_context
 from linebus.services.catalog import load
+from linebus.text import LogFormatter, show_what_ends_us
 from linebus.wire.native import escape_surrogates
 from linebus.worker import pipes
 from linebus.worker.answering import answer_of, failure, not_offered, offer_of
@@ -168,7 +170,7 @@ class Executor:
         self._send()
 
     def _look_at_connection(self, dealer: Dealer, now: float) -> None:
-        for event in dealer.events():
+        for event in islice(dealer.events(), limits.DRAIN_MESSAGES_MAX):
             if event is Event.CONNECTED:
                 self._session.connected(now)
             elif event is Event.DISCONNECTED:
@@ -176,7 +178,9 @@ class Executor:
                 self._frames.clear()
 
     def _receive(self, now: float) -> None:
-        while self._dealer is not None and (frames := self._dealer.receive()) is not None:
+        if self._dealer is None:
+            return
+        for frames in islice(iter(self._dealer.receive, None), limits.DRAIN_MESSAGES_MAX):
             try:
                 self._session.receive(*frames, now)
             except ConnectError as error:
@@ -238,12 +242,20 @@ def _take_standard_input() -> int:
     return control
 
 
+def _log() -> None:
+    """Have the log on stderr, and what ends the process too: both may hold words of a client."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    show_what_ends_us()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run an executor for the guardian with this pid."""
     guardian_pid, report_descriptor, position_descriptor = map(int, arguments)
     process.end_with_parent(guardian_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the guardian's to handle
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    _log()
     inheritable = False  # what a service starts must not hold on to them
     for descriptor in (report_descriptor, position_descriptor):
         os.set_inheritable(descriptor, inheritable)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -23,9 +25,9 @@ from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, new_context
 from linebus.version import __version__
 from linebus.wire import plain
-from linebus.worker import pipes
+from linebus.worker import pipes, ports
 from linebus.worker.children import Child
-from linebus.worker.news import InSession, NoServerYet, Offering
+from linebus.worker.news import InSession, NoServerYet, Offering, ServerFull
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
 from linebus.worker.session import GuardianSession
@@ -77,6 +79,11 @@ class Guardian:
         self._native_until = 0.0
         self._hint_until = 0.0
         self._was_greeted = False
+        self._has_told_full = False
+        self._was_met = False
+        self._look: threading.Thread | None = None
+        self._look_s = limits.ABSENCE_NOTICE_S
+        self._found: News | None = None
         self._tell_absence_at = inf
         if config.address:
             self._connect(config.address)
@@ -112,6 +119,7 @@ class Guardian:
             self._hear_child(self._children[descriptor], now)
         self._flush_controls()
         self._hear_server(now)
+        self._note_absence(now)
         self._session.tick(now)
         self._stop_unwanted(now)
         if self._link is not None:
@@ -122,8 +130,7 @@ class Guardian:
 
     def _patience_ms(self, now: float) -> int | None:
         at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
-        if self._config.address:
-            at = min(at, self._tell_absence_at)
+        at = min(at, self._tell_absence_at)
         if any(not child.unwanted.is_empty for child in self._children.values()):
             at = min(at, now + limits.STOP_PATIENCE_S)
         if self._frames or any(child.control.is_waiting for child in self._children.values()):
@@ -241,13 +248,13 @@ class Guardian:
         dealer = self._dealer
         if dealer is None:
             return
-        for event in dealer.events():
+        for event in islice(dealer.events(), limits.DRAIN_MESSAGES_MAX):
             if event is Event.CONNECTED:
                 self._session.connected(now)
             elif event is Event.DISCONNECTED:
                 self._session.disconnected()
                 self._frames.clear()
-        while (frames := dealer.receive()) is not None:
+        for frames in islice(iter(dealer.receive, None), limits.DRAIN_MESSAGES_MAX):
             try:
                 self._session.receive(*frames, now)
             except ConnectError:
@@ -264,13 +271,47 @@ class Guardian:
             self._on_news(InSession(dealer.address))
             for child in self._children.values():
                 child.control.write(pipes.Connect(dealer.address))
-        elif now >= self._tell_absence_at and self._config.address:
-            self._tell_absence_at = inf
-            self._on_news(NoServerYet(dealer.address))
+        elif self._session.full and not self._has_told_full:
+            self._has_told_full = True
+            self._on_news(ServerFull(dealer.address, self._session.full))
         if is_greeted:
             self._native_until = now + limits.NATIVE_SILENCE_S
-            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
+            self._has_told_full = False
         self._was_greeted = is_greeted
+
+    def _note_absence(self, now: float) -> None:
+        """Have it told where nobody takes this worker in for a while."""
+        is_met = self._session.is_greeted or bool(self._session.full)
+        if self._link is not None:
+            self._link.read_news()
+            is_met = is_met or self._link.is_accepted
+        if is_met:
+            self._tell_absence_at = inf
+            self._look_s, self._found = limits.ABSENCE_NOTICE_S, None
+        elif self._was_met:
+            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
+        elif now >= self._tell_absence_at:
+            self._tell_absence(now)
+        self._was_met = is_met
+
+    def _tell_absence(self, now: float) -> None:
+        if self._config.address:
+            self._tell_absence_at = inf
+            self._on_news(NoServerYet(self._config.address))
+            return
+        # Another server may come to the ports, so what is there is looked at again.
+        self._tell_absence_at = now + self._look_s
+        self._look_s = min(2 * self._look_s, limits.PORTS_LOOK_S_MAX)
+        if self._look is None or not self._look.is_alive():
+            self._look = threading.Thread(target=self._look_at_ports, daemon=True)
+            self._look.start()  # it may take a moment to find out
+
+    def _look_at_ports(self) -> None:
+        assert self._config.ports, "there is an address otherwise"
+        found = ports.look(self._config.host, self._config.ports)
+        if not self._was_met and not self._signals.received and found not in (None, self._found):
+            self._found = found
+            self._on_news(found)
 
     def _send(self, now: float) -> None:
         if self._dealer is None:
@@ -290,7 +331,7 @@ class Guardian:
         if self._config.ports:
             inputs, outputs = (f"tcp://{self._config.host}:{port}" for port in self._config.ports)
             self._link = PlainLink(self._context, inputs, outputs)
-            self._poller.register(self._link.inputs, zmq.POLLIN)
+            self._link.register(self._poller)
 
     def _hear_plain(self, link: PlainLink, now: float) -> None:
         """Be a plain worker while there is no native server, else only look for hints."""
@@ -322,7 +363,7 @@ class Guardian:
 
     def _drop_vain_hint(self, now: float) -> None:
         """Leave alone what a hint led to and what does not greet: it may be anyone's REP socket."""
-        if self._dealer is None or self._session.is_greeted:
+        if self._dealer is None or self._session.is_greeted or self._session.full:
             self._hint_until = now + limits.GREETING_S
         elif now >= self._hint_until:
             self._dealer.unregister(self._poller)

@@ -34,4 +34,28 @@ class NoServerYet(Struct, frozen=True, tag="no_server", tag_field="event"):
         return f"no server at {self.address} yet; waiting for one"
 
 
-News = Offering | InSession | NoServerYet
+class ServerFull(Struct, frozen=True, tag="server_full", tag_field="event"):
+    """A server has no room for this worker at the moment; the guardian goes on trying."""
+
+    address: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.address} takes no more workers now: {self.reason}; waiting for room"
+
+
+class WrongPorts(Struct, frozen=True, tag="wrong_ports", tag_field="event"):
+    """What is at the exercise's two ports is no server's; the guardian goes on trying."""
+
+    worker_inputs: str
+    worker_outputs: str
+    cure: str
+
+    def __str__(self) -> str:
+        found = [each for each in (self.worker_inputs, self.worker_outputs) if each]
+        return "; ".join([*found, self.cure, "trying on"])
+
+
+News = Offering | InSession | NoServerYet | ServerFull | WrongPorts
+# What goes well is said on stdout, what does not on stderr.
+TROUBLES = NoServerYet | ServerFull | WrongPorts

@@ -17,7 +17,6 @@ from linebus import limits
 from linebus.wire.messages import Offer
 
 _LENGTH = struct.Struct("!I")
-_READ_BYTES = 64 * 1024
 
 
 class Start(Struct, array_like=True, tag="start"):
@@ -84,7 +83,7 @@ class PipeReader:
         Blocks where the descriptor does. A message that makes no sense counts as the end.
         """
         try:
-            data = os.read(self.descriptor, _READ_BYTES)
+            data = os.read(self.descriptor, limits.PIPE_READ_BYTES)
         except BlockingIOError:
             return []
         if not data:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from linebus import limits
 from linebus.wire import plain
@@ -27,9 +29,38 @@ class PlainLink:
             socket.setsockopt(zmq.MAXMSGSIZE, limits.PEER_MESSAGE_BYTES_MAX)
             socket.setsockopt(zmq.RCVHWM, limits.PLAIN_HWM_MESSAGES)
             socket.setsockopt(zmq.SNDHWM, limits.PLAIN_HWM_MESSAGES)
+        self._monitors = {
+            socket: socket.get_monitor_socket(
+                zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            )
+            for socket in (self.inputs, self._outputs)
+        }
+        self._accepted: set[zmq.Socket[bytes]] = set()
         self.inputs.setsockopt(zmq.SUBSCRIBE, plain.HINT_PREFIX.encode())
         self.inputs.connect(inputs)
         self._outputs.connect(outputs)
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Have the poller wake up for lines and for news of the connections."""
+        for socket in (self.inputs, *self._monitors.values()):
+            poller.register(socket, zmq.POLLIN)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether both sockets have met what they fit; read the news of the connections first."""
+        return len(self._accepted) == len(self._monitors)
+
+    def read_news(self) -> None:
+        """Note how the connections fare, from a bounded number of news."""
+        for socket, monitor in self._monitors.items():
+            for _ in range(limits.DRAIN_MESSAGES_MAX):
+                if not monitor.poll(0):
+                    break
+                event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
+                if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                    self._accepted.add(socket)
+                else:
+                    self._accepted.discard(socket)
 
     def subscribe(self, prefixes: Iterable[str]) -> None:
         """Subscribe to exactly these prefixes besides the welcome line."""
@@ -56,6 +87,10 @@ class PlainLink:
         self._outputs.send(text.encode("utf-8", "backslashreplace"), zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Close both sockets."""
-        self.inputs.close()
-        self._outputs.close()
+        """Close both sockets; news that nobody reads would hold libzmq up, see net/dealer.py."""
+        self.read_news()
+        for socket, monitor in self._monitors.items():
+            with contextlib.suppress(zmq.ZMQError):
+                socket.disable_monitor()
+            monitor.close(linger=0)
+            socket.close()

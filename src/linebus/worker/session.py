@@ -32,6 +32,8 @@ class GuardianSession(PeerSession):
         self._is_connected = False
         self._has_said_hello = False
         self._executors: dict[bytes, None] = {}
+        self.full = ""  # why the server has no room for this worker at the moment
+        self._full_retry_s = 0.0
         self._said: list[m.Message] = []
         self._stops: list[m.Stop] = []
         self._heartbeat_s = limits.HEARTBEAT_S
@@ -52,6 +54,7 @@ class GuardianSession(PeerSession):
     def disconnected(self) -> None:
         """Note that the connection is cut."""
         self._is_connected = self._has_said_hello = False
+        self.full = ""
         super().disconnected()
 
     def vouch(self, key_hash: bytes) -> None:
@@ -78,8 +81,19 @@ class GuardianSession(PeerSession):
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Take up the rhythm that the server wants."""
         assert isinstance(greeting, m.WorkerGreeting), "its `greeting_type`"
+        self.full, self._full_retry_s = "", 0.0
         self._heartbeat_s = max(limits.HEARTBEAT_S, greeting.heartbeat_s)
         self._heartbeat_at = now + self._heartbeat_s
+
+    def refused(self, code: str, text: str, now: float) -> None:
+        """Try again later where the server is full at the moment; give up otherwise."""
+        if not code.startswith("too_many_"):
+            super().refused(code, text, now)
+        self.full = text
+        self._full_retry_s = min(
+            max(limits.FULL_RETRY_S, 2 * self._full_retry_s), limits.FULL_RETRY_S_MAX
+        )
+        self._say_hello_again(now, self._full_retry_s)
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
