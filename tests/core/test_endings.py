@@ -52,7 +52,9 @@ def leased_lines(world: World) -> int:
 
 
 def stops(guardian: GuardianPeer) -> list[tuple[int, int]]:
-    return [(stop.first, stop.last) for stop in guardian.session.take_stops()]
+    """Return what a guardian was told to stop since the last call."""
+    told, guardian.stops = guardian.stops, []
+    return [(stop.first, stop.last) for stop in told]
 
 
 # ---- cancel ----------------------------------------------------------------------------------

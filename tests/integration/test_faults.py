@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -204,6 +205,34 @@ def test_a_line_that_is_cancelled_while_it_is_worked_on_makes_room_for_others(ho
         reply = bus.ask("gcd 12 18")
     assert reply.text == "gcd for 12 18 is 6"
     worker.wait_for("stopped, since nobody waits for its line any more")
+
+
+def test_a_line_that_is_not_answered_by_its_deadline_expires_and_makes_room(home: Home) -> None:
+    home.write_module(MODULE)
+    home.serve()
+    home.work("mine:held", "gcd", procs=1)
+
+    async def ask_async(line: str) -> list[str]:
+        async with linebus.AsyncClient(home.address) as bus:
+            asked = await bus.ask(line, deadline_s=0.2)
+            submitted = await bus.submit(line, deadline_s=0.2)
+            mapped = [reply async for reply in bus.map([line], deadline_s=0.2)]
+        return [reply.outcome for reply in (asked, submitted, *mapped)]
+
+    with Gate(home.folder) as gate:
+        with linebus.Client(home.address) as bus:
+            replies = [
+                bus.ask(gate.line, deadline_s=0.2),
+                bus.submit(gate.line, deadline_s=0.2).result(60),
+                *bus.map([gate.line, gate.line], deadline_s=0.2),
+            ]
+            with pytest.raises(linebus.Expired):
+                bus.call("held", gate.line.split()[1], deadline_s=0.2)
+            assert bus.ask("gcd 12 18").text == "gcd for 12 18 is 6"
+        assert [reply.outcome for reply in replies] == ["expired"] * 4
+        assert asyncio.run(ask_async(gate.line)) == ["expired"] * 3
+        asking = home.start("ask", gate.line, "--deadline", "0.2", "--bus", home.address)
+        assert asking.wait() == 4
 
 
 def test_a_server_asked_to_end_lets_lines_at_hand_end_and_the_next_one_does_the_others(

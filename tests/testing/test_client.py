@@ -289,3 +289,27 @@ def test_a_client_that_is_closed_is_not_in_the_servers_books() -> None:
     client.close()
     assert not world.broker._clients
     assert not world.links
+
+
+def test_a_deadline_ends_a_line_and_stops_who_works_on_it(bus: Bus) -> None:
+    for kind in range(4):
+        bus.fault("executor_hangs", at="echo late")
+        if kind == 0:
+            assert bus.ask("echo late", deadline_s=2.0).outcome == "expired"
+        elif kind == 1:
+            with pytest.raises(linebus.Expired, match="the worker was told to stop"):
+                bus.call("echo", "late", deadline_s=2.0)
+        elif kind == 2:
+            assert bus.submit("echo late", deadline_s=2.0).result().outcome == "expired"
+        else:
+            assert [reply.outcome for reply in bus.map(["echo late"], deadline_s=2.0)] == [
+                "expired"
+            ]
+    assert bus.ask("echo in time", deadline_s=2.0).attempt == 1
+
+
+def test_what_is_given_up_is_stopped(bus: Bus) -> None:
+    bus.fault("executor_hangs", at="echo late")
+    with pytest.raises(linebus.DeadlineExceeded):
+        bus.ask("echo late", timeout_s=1.0)
+    assert bus.ask("echo next").text == "next"

@@ -25,11 +25,13 @@ examples:
   linebus ask "isprime 97" "gcd 12 18"      several lines, replies in order
   linebus ask - < lines.txt > replies.txt   a stream of lines of any length
   linebus ask --json "isprime 97"           one JSON object a line: outcome, text, worker, …
+  linebus ask --deadline 5 "isprime 97"     ends as expired after 5 s, and the work stops
   linebus ask --wait 0 "isprime 97"         fails at once where nobody listens
 
 On a terminal an outcome other than answered is named, in red where there are colours
 (failed: expected 2 …); in a pipe or a file there is the text alone. --json has the outcome always.
-The exit code is 0 if all lines were answered, 1 if some request ended otherwise.
+The exit code is 0 if all lines were answered, 1 if some request ended otherwise, 4 if a deadline
+or the timeout has passed. Ctrl-C cancels what has not been answered.
 """
 
 
@@ -45,6 +47,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     shared.add_wait(parser)
     parser.add_argument(
         "--timeout", type=shared.seconds, metavar="SECONDS", help="how long to wait for each reply"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=shared.seconds,
+        metavar="SECONDS",
+        help="each line ends as expired unless it is answered so soon; whoever works on it stops",
     )
     parser.set_defaults(run=partial(_run, parser))
 
@@ -69,10 +77,11 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _replies(bus: Client, options: argparse.Namespace) -> Iterator[Iterable[Reply]]:
+    patience = {"timeout_s": options.timeout, "deadline_s": options.deadline}
     if options.lines == ["-"]:
-        yield from bus.map_descriptor(sys.stdin.fileno(), timeout_s=options.timeout)
+        yield from bus.map_descriptor(sys.stdin.fileno(), **patience)
     else:
-        replies = bus.map(options.lines, timeout_s=options.timeout)
+        replies = bus.map(options.lines, **patience)
         yield from ([reply] for reply in replies)
 
 
@@ -83,7 +92,9 @@ def print_replies(some: Iterable[Iterable[Reply]], shape: Callable[[Reply], str]
         lines = []
         for reply in replies:
             lines.append(shape(reply))
-            if not reply.is_answered:
+            if reply.outcome == "expired":
+                code = ExitCode.DEADLINE
+            elif not reply.is_answered and code is ExitCode.ALL_ANSWERED:
                 code = ExitCode.OTHERWISE
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

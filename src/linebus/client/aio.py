@@ -48,56 +48,64 @@ class AsyncClient:
         self.address = address or default_address()
         self._shared = SharedSession(self.address, connect_timeout_s)
 
-    async def ask(self, line: str, *, timeout_s: float | None = None) -> Reply:
-        """Ask one line and wait for its reply, whatever the outcome.
-
-        Raises DeadlineExceeded after `timeout_s` seconds; the request may still be carried out.
-        """
-        return await self._ask(line, timeout_s, values=False)
+    async def ask(
+        self, line: str, *, timeout_s: float | None = None, deadline_s: float | None = None
+    ) -> Reply:
+        """Ask one line and wait for its reply, whatever the outcome; see `Client.ask`."""
+        return await self._ask(line, timeout_s, deadline_s, values=False)
 
     async def call(
         self,
         service: str,
         *arguments: object,
         timeout_s: float | None = None,
+        deadline_s: float | None = None,
     ) -> Any:  # noqa: ANN401  what the service gives
         """Ask a service with Python values; return its result; see `Client.call`."""
         line = line_of(service, arguments)
-        return value_of(service, await self._ask(line, timeout_s, values=True))
+        return value_of(service, await self._ask(line, timeout_s, deadline_s, values=True))
 
-    async def _ask(self, line: str, timeout_s: float | None, *, values: bool) -> Reply:
+    async def _ask(
+        self, line: str, timeout_s: float | None, deadline_s: float | None, *, values: bool
+    ) -> Reply:
         patience = Patience(timeout_s)
-        future = self._submit(line, values=values)
+        future = self._submit(line, deadline_s, values=values)
         try:
             async with asyncio.timeout(patience.left_s):
                 return await future
         except TimeoutError as error:
             raise patience.exceeded() from error
 
-    def submit(self, line: str) -> asyncio.Future[Reply]:
+    def submit(self, line: str, *, deadline_s: float | None = None) -> asyncio.Future[Reply]:
         """Ask one line and return at once; the future gets its reply, whatever the outcome."""
-        return self._submit(line, values=False)
+        return self._submit(line, deadline_s, values=False)
 
-    def _submit(self, line: str, *, values: bool) -> asyncio.Future[Reply]:
+    def _submit(
+        self, line: str, deadline_s: float | None, *, values: bool
+    ) -> asyncio.Future[Reply]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
         with self._shared as shared:
             order = shared.new_order()
-            shared.ask(order, [line], values=values)
+            shared.ask(order, [line], deadline_s, values=values)
             shared.submit(order, _LoopListener(loop, _FutureListener(future)))
         future.add_done_callback(lambda done: shared.forget(order) if done.cancelled() else None)
         return future
 
     async def map(
-        self, lines: Iterable[str] | AsyncIterable[str], *, timeout_s: float | None = None
+        self,
+        lines: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
     ) -> AsyncIterator[Reply]:
         """Ask many lines and yield their replies in the lines' order, in bounded memory.
 
         `lines` may be an iterable or an async one. They are read as replies are taken, at most a
-        window's worth ahead. `timeout_s` is how long the next reply may take,
-        while one is owed and waited for.
+        window's worth ahead. `timeout_s` is how long the next reply may take, while one is owed and
+        waited for; each line has `deadline_s` seconds from when it is asked.
         """
-        mapping = _Mapping(self._shared, timeout_s)
+        mapping = _Mapping(self._shared, timeout_s, deadline_s)
         reading = asyncio.create_task(mapping.read(several(lines)))
         try:
             while (replies := await mapping.next_replies()) is not None:
@@ -171,8 +179,11 @@ class _Mapping:
     that comes alone leaves at once.
     """
 
-    def __init__(self, shared: SharedSession, timeout_s: float | None) -> None:
+    def __init__(
+        self, shared: SharedSession, timeout_s: float | None, deadline_s: float | None
+    ) -> None:
         self._shared = shared
+        self._deadline_s = deadline_s
         self._patience = Patience(timeout_s, owed=0)
         self._loop = asyncio.get_running_loop()
         self._listener = _LoopListener(self._loop, self)
@@ -221,7 +232,7 @@ class _Mapping:
             chunk, self._chunk = self._chunk, []
             try:
                 with self._shared as shared:
-                    shared.ask(self._order, chunk)
+                    shared.ask(self._order, chunk, self._deadline_s)
                     shared.submit(self._order, self._listener)
             except LinebusError as error:  # the event loop calls this: nobody else would hear
                 self.failed(error)

@@ -55,28 +55,40 @@ class Client:
 
     # -- one line ----------------------------------------------------------------------------
 
-    def ask(self, line: str, *, timeout_s: float | None = None) -> Reply:
+    def ask(
+        self, line: str, *, timeout_s: float | None = None, deadline_s: float | None = None
+    ) -> Reply:
         """Ask one line and wait for its reply, whatever the outcome.
 
-        Raises DeadlineExceeded after `timeout_s` seconds; the request may still be carried out.
+        After `deadline_s` seconds the server ends the request: its outcome is expired, and whoever
+        works on it is stopped. Raises DeadlineExceeded where nothing has come after `timeout_s`
+        seconds; the request is cancelled then.
         """
-        return self._ask(line, timeout_s, values=False)
+        return self._ask(line, timeout_s, deadline_s, values=False)
 
-    def call(self, service: str, *arguments: object, timeout_s: float | None = None) -> Any:  # noqa: ANN401  what the service gives
+    def call(
+        self,
+        service: str,
+        *arguments: object,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Any:  # noqa: ANN401  what the service gives
         """Ask a service with Python values; return its result as a Python value.
 
         Arguments are int (of any size), float, str or bool; the result is whatever JSON can hold.
-        Raises Failed, NoService, NoWorker, Overloaded or Quarantined for an outcome other than
-        answered, UsageError for an argument that fits on no line, and DeadlineExceeded.
+        Raises Failed, NoService, NoWorker, Overloaded, Quarantined or Expired for an outcome other
+        than answered, UsageError for an argument that fits on no line, and DeadlineExceeded.
         """
         line = line_of(service, arguments)
-        return value_of(service, self._ask(line, timeout_s, values=True))
+        return value_of(service, self._ask(line, timeout_s, deadline_s, values=True))
 
-    def _ask(self, line: str, timeout_s: float | None, *, values: bool) -> Reply:
+    def _ask(
+        self, line: str, timeout_s: float | None, deadline_s: float | None, *, values: bool
+    ) -> Reply:
         patience = Patience(timeout_s)
         with self._shared as shared:
             order = shared.new_order()
-            shared.ask(order, [line], values=values)
+            shared.ask(order, [line], deadline_s, values=values)
             try:
                 while True:
                     for reply in order.take():
@@ -87,26 +99,35 @@ class Client:
             finally:
                 order.forget()
 
-    def submit(self, line: str) -> Future[Reply]:
+    def submit(self, line: str, *, deadline_s: float | None = None) -> Future[Reply]:
         """Ask one line and return at once; the future gets its reply, whatever the outcome.
 
         A thread of the client waits for it, started for the first one; callbacks run there. The
-        future gets the exception that `ask` would raise. Cancelling it gives the reply up.
+        future gets the exception that `ask` would raise. Cancelling it cancels the request, and
+        whoever works on it is stopped.
         """
         future: Future[Reply] = Future()
         with self._shared as shared:
             order = shared.new_order()
-            shared.ask(order, [line])
+            shared.ask(order, [line], deadline_s)
             shared.submit(order, FutureListener(future))
         future.add_done_callback(lambda done: shared.forget(order) if done.cancelled() else None)
         return future
 
     # -- many lines --------------------------------------------------------------------------
 
-    def map(self, lines: Iterable[str], *, timeout_s: float | None = None) -> Iterator[Reply]:
+    def map(
+        self,
+        lines: Iterable[str],
+        *,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Iterator[Reply]:
         """Ask many lines and yield their replies in the lines' order, in bounded memory.
 
         Lines are read as replies are taken, at most a window's worth ahead; a million are fine.
+        Each has `deadline_s` seconds from when it is read. Lines that are not answered when the
+        iterator is closed are cancelled.
         Raises what `ask` raises, when the iterator is advanced; `timeout_s` is how long the next
         reply may take, while one is owed and the iterator is advanced.
         """
@@ -120,7 +141,7 @@ class Client:
                 chunk = source.read() if wants_more else []  # may well use this client itself
                 with self._shared as shared:
                     if wants_more:
-                        self._ask_more(patience, order, chunk)
+                        self._ask_more(patience, order, chunk, deadline_s)
                     replies = list(order.take())
                     if not (replies or wants_more):
                         shared.wait(patience)
@@ -133,7 +154,11 @@ class Client:
             self._shared.forget(order)
 
     def map_descriptor(
-        self, descriptor: int, *, timeout_s: float | None = None
+        self,
+        descriptor: int,
+        *,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
     ) -> Iterator[list[Reply]]:
         """Ask the lines that can be read from a descriptor, as they come; yield replies in order.
 
@@ -153,7 +178,7 @@ class Client:
                     if replies:
                         shared.flush()
                     elif shared.wait(patience, descriptor if wants_more else None):
-                        self._ask_more(patience, order, source.read())
+                        self._ask_more(patience, order, source.read(), deadline_s)
                     replies += order.take()
                     self._check(patience, replies)
                 if replies:
@@ -162,10 +187,12 @@ class Client:
         finally:
             self._shared.forget(order)
 
-    def _ask_more(self, patience: Patience, order: Order, lines: list[str]) -> None:
+    def _ask_more(
+        self, patience: Patience, order: Order, lines: list[str], deadline_s: float | None
+    ) -> None:
         if not order.owed:
             patience.renew(len(lines))
-        self._shared.ask(order, lines)
+        self._shared.ask(order, lines, deadline_s)
         self._shared.flush()
 
     def _check(self, patience: Patience, replies: list[Reply]) -> None:

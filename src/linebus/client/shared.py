@@ -74,10 +74,18 @@ class SharedSession:
         """Return an order without lines."""
         return Order(self._connection.session)
 
-    def ask(self, order: Order, lines: Collection[str], *, values: bool = False) -> None:
+    def ask(
+        self,
+        order: Order,
+        lines: Collection[str],
+        deadline_s: float | None,
+        *,
+        values: bool = False,
+    ) -> None:
         """Ask lines; they leave with the next turn of whoever drives."""
         self._let_go()
-        order.ask(lines, values=values)
+        expires_at = inf if deadline_s is None else time.monotonic() + deadline_s
+        order.ask(lines, values=values, expires_at=expires_at)
         if self._connection.refusal is not None:
             self._connection.try_again(time.monotonic())
         if self._is_driven:

@@ -52,21 +52,36 @@ class Bus:
 
     # -- as a client -------------------------------------------------------------------------
 
-    def ask(self, line: str, *, timeout_s: float | None = None) -> Reply:
+    def ask(
+        self, line: str, *, timeout_s: float | None = None, deadline_s: float | None = None
+    ) -> Reply:
         """Ask one line and return its reply, whatever the outcome."""
-        return self._client.ask(line, timeout_s=timeout_s)
+        return self._client.ask(line, timeout_s=timeout_s, deadline_s=deadline_s)
 
-    def call(self, service: str, *arguments: object, timeout_s: float | None = None) -> Any:  # noqa: ANN401  what the service gives
+    def call(
+        self,
+        service: str,
+        *arguments: object,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Any:  # noqa: ANN401  what the service gives
         """Call a service with Python values; return its result, or raise any other outcome."""
-        return self._client.call(service, *arguments, timeout_s=timeout_s)
+        patience = {"timeout_s": timeout_s, "deadline_s": deadline_s}
+        return self._client.call(service, *arguments, **patience)
 
-    def submit(self, line: str) -> Future[Reply]:
+    def submit(self, line: str, *, deadline_s: float | None = None) -> Future[Reply]:
         """Ask one line and return a future, which is done as soon as the bus has run."""
-        return self._client.submit(line)
+        return self._client.submit(line, deadline_s=deadline_s)
 
-    def map(self, lines: Iterable[str], *, timeout_s: float | None = None) -> Iterator[Reply]:
+    def map(
+        self,
+        lines: Iterable[str],
+        *,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Iterator[Reply]:
         """Ask many lines and yield their replies in the lines' order."""
-        return self._client.map(lines, timeout_s=timeout_s)
+        return self._client.map(lines, timeout_s=timeout_s, deadline_s=deadline_s)
 
     def services(self, *, timeout_s: float | None = None) -> list[ServiceInfo]:
         """Return who offers what, in the order of names."""

@@ -41,28 +41,36 @@ class Client:
         self._is_closed = False
         world.watchers.append(self._settle)
 
-    def ask(self, line: str, *, timeout_s: float | None = None) -> Reply:
+    def ask(
+        self, line: str, *, timeout_s: float | None = None, deadline_s: float | None = None
+    ) -> Reply:
         """Ask one line and return its reply, whatever the outcome."""
-        order = self._order([line])
+        order = self._order([line], deadline_s)
         try:
             return self._replies(order, timeout_s)[0]
         finally:
             order.forget()
 
-    def call(self, service: str, *arguments: object, timeout_s: float | None = None) -> Any:  # noqa: ANN401  what the service gives
+    def call(
+        self,
+        service: str,
+        *arguments: object,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Any:  # noqa: ANN401  what the service gives
         """Call a service with Python values; return its result, or raise any other outcome."""
-        order = self._order([line_of(service, arguments)], values=True)
+        order = self._order([line_of(service, arguments)], deadline_s, values=True)
         try:
             return value_of(service, self._replies(order, timeout_s)[0])
         finally:
             order.forget()
 
-    def submit(self, line: str) -> Future[Reply]:
+    def submit(self, line: str, *, deadline_s: float | None = None) -> Future[Reply]:
         """Ask one line and return a future, which is done as soon as the bus has run.
 
         `result` and `exception` run the bus themselves.
         """
-        order = self._order([line])
+        order = self._order([line], deadline_s)
         future = _Submitted(self._run_until)
         self._pending.add(order, FutureListener(future))
         future.add_done_callback(
@@ -70,11 +78,17 @@ class Client:
         )
         return future
 
-    def map(self, lines: Iterable[str], *, timeout_s: float | None = None) -> Iterator[Reply]:
+    def map(
+        self,
+        lines: Iterable[str],
+        *,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+    ) -> Iterator[Reply]:
         """Ask many lines and yield their replies in the lines' order."""
         source = iter(several(lines))
         while chunk := list(islice(source, limits.TESTING_CHUNK_LINES)):
-            order = self._order(chunk)
+            order = self._order(chunk, deadline_s)
             try:
                 while order.owed:
                     yield from self._replies(order, timeout_s)
@@ -114,10 +128,11 @@ class Client:
         if self._is_closed:
             raise UsageError("this client is closed; open another one")
 
-    def _order(self, lines: list[str], *, values: bool = False) -> Order:
+    def _order(self, lines: list[str], deadline_s: float | None, *, values: bool = False) -> Order:
         self._check_open()
         order = Order(self._peer.session)
-        order.ask(lines, values=values)
+        expires_at = inf if deadline_s is None else self._world.now + deadline_s
+        order.ask(lines, values=values, expires_at=expires_at)
         return order
 
     def _replies(self, order: Order, timeout_s: float | None) -> list[Reply]:

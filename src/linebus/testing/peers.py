@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
-from linebus.wire.messages import Offer
+from linebus.wire.messages import Offer, Stop
 from linebus.worker.answering import answer_of, not_offered, offer_of
 from linebus.worker.session import ExecutorSession, GuardianSession, Slice
 
@@ -172,6 +172,7 @@ class GuardianPeer:
         self.session = GuardianSession(b"guardian-%07d" % number, PROGRAM, discovered=False)
         self.link = world.new_link(self.session)
         self.executors: list[ExecutorPeer] = []
+        self.stops: list[Stop] = []  # what it was told that nobody waits for
         self.session.offer([each.offer for each in offered], world.now)
         for _ in range(executors):
             self.start_executor()
@@ -195,6 +196,21 @@ class GuardianPeer:
         self.session.lost(executor.key_hash, executor.position, reason)
         if replace:
             self.start_executor()
+
+    def heed_stops(self) -> bool:
+        """Kill executors that hang at lines nobody waits for; return whether there were any."""
+        self.stops += self.session.take_stops()
+        stuck = [each for each in self.executors if each.is_busy and self._is_unwanted(each)]
+        for executor in stuck:
+            executor.position = 0  # no line is to be charged for it
+            self.kill_executor(executor, reason="stopped")
+        return bool(stuck)
+
+    def _is_unwanted(self, executor: ExecutorPeer) -> bool:
+        return any(
+            stop.executor == executor.key_hash and stop.first <= executor.position <= stop.last
+            for stop in self.stops
+        )
 
     def function_for(self, work: Slice) -> Answer:
         """Return what does the work on these lines."""

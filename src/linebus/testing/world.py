@@ -179,6 +179,8 @@ class World:
             moved = self._round()
             if not moved:
                 moved = any([watcher() for watcher in list(self.watchers)])  # noqa: C419  all look
+            for guardian in list(self.guardians):
+                moved = guardian.heed_stops() or moved
         for client in self.clients:
             client.collect()
 
