@@ -133,7 +133,7 @@ def test_the_first_frame_of_an_example_is_the_version_or_a_token(each: Example) 
         assert len(each.first) == limits.TOKEN_BYTES
 
 
-# -- outcomes, life, limits ------------------------------------------------------------------
+# -- outcomes, life --------------------------------------------------------------------------
 
 
 def test_the_outcomes_are_listed() -> None:
@@ -148,22 +148,6 @@ def test_the_drawing_of_a_requests_life_is_that_of_the_code() -> None:
         line.strip()
         for line in (lifecycle.__doc__ or "").partition("\n\n")[2].partition("\n\n")[0].splitlines()
     ]
-
-
-LIMIT_ROWS = re.findall(r"^\| `([A-Z_]+)` \| ([\d.,]+) \|", DOCUMENT, re.MULTILINE)
-
-
-@pytest.mark.parametrize(("name", "value"), LIMIT_ROWS)
-def test_a_limit_is_what_the_code_says(name: str, value: str) -> None:
-    wanted = getattr(limits, name)
-    assert float(value.replace(",", "")) == wanted, (
-        f"the row of {name} under Limits in docs/protocol.md should say {wanted:,}"
-    )
-
-
-def test_all_limits_of_the_table_are_read() -> None:
-    table = DOCUMENT.partition("\n## Limits\n")[2]
-    assert len(LIMIT_ROWS) == len([row for row in table.splitlines() if row.startswith("| `")])
 
 
 # -- the plain dialect -----------------------------------------------------------------------

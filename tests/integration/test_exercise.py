@@ -164,7 +164,8 @@ def test_with_echo_requests_are_shown_as_in_a_chat(stage: Stage) -> None:
     bus.heard.clear()
     bus.ask("isprime 97")
     bus.hear("97 is prime")
-    assert bus.heard[-2:] == ["isprime 97", "97 is prime"]
+    # On a slow machine more than one of the throw-away lines is answered.
+    assert [text for text in bus.heard if "97" in text] == ["isprime 97", "97 is prime"]
 
 
 def test_without_echo_requests_are_not_shown(bus: Bus) -> None:
