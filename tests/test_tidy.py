@@ -29,7 +29,6 @@ WITHOUT_TEST_FILE: dict[str, str] = {}
 
 # The numbers outside limits.py that bound nothing, or that may not stand there, and why.
 NUMBERS_ELSEWHERE = {
-    "client/session.py _UTF8_BYTES_PER_CHAR_MAX": "a fact of UTF-8",
     "launcher.py EXIT_USAGE": "it runs before linebus can be imported; an exit code",
     "launcher.py PORT_MAX": "it runs before linebus can be imported",
     "net/dealer.py _FRAMES": "how many frames a message has",

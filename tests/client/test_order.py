@@ -1,5 +1,6 @@
 import pytest
 
+from linebus import limits
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
 from linebus.testing.world import World
@@ -64,3 +65,13 @@ def test_who_gives_up_leaves_the_others_alone(world: World) -> None:
     world.work()
     assert client.texts == ["a:3"]
     assert list(other.take()) == []
+
+
+def test_lines_that_cannot_be_sent_end_in_their_place_and_take_no_number(world: World) -> None:
+    client = world.client()
+    client.ask("a 1", "a \udcff", "a é", "a  2", "b " + "x" * (limits.LINE_BYTES_MAX + 1), "a 3")
+    assert client.session.owed == 4
+    assert client.session.stream("a").next_number == 5
+    world.work()
+    assert client.outcomes == ["answered", "failed", "answered", "answered", "failed", "answered"]
+    assert client.texts[::5] == ["a:1", "a:3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
 
 from linebus.client.order import Order
@@ -141,3 +142,14 @@ def test_a_future_gets_the_reply_or_the_error() -> None:
     failed: Future[Reply] = Future()
     FutureListener(failed).failed(UsageError("closed"))
     assert isinstance(failed.exception(0), UsageError)
+
+
+def test_a_future_of_an_event_loop_that_was_cancelled_is_left_alone() -> None:
+    loop = asyncio.new_event_loop()
+    future: asyncio.Future[Reply] = loop.create_future()
+    future.cancel()
+    listener = FutureListener(future)
+    listener.replied([Reply(Outcome.ANSWERED, "late")])
+    listener.failed(UsageError("closed"))
+    assert future.cancelled()
+    loop.close()

@@ -98,7 +98,11 @@ def test_an_unknown_session_is_asked_everything_unanswered() -> None:
     for _ in range(2):
         session.disconnected()
         greet(session)
-        assert said(session) == [m.Ask("a", 1, ["1"]), m.Ask("a", 4, ["4", "5"])]
+        assert said(session) == [
+            m.Ask("a", 1, ["1"]),
+            m.Ask("a", 4, ["4", "5"]),
+            m.Ack("a", [(2, 3)]),  # else there would be a gap
+        ]
 
 
 def test_what_was_not_sent_before_the_cut_follows_in_order() -> None:
@@ -205,24 +209,18 @@ def test_a_greeting_of_another_kind_is_no_greeting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
-    [("\udcff", "not Unicode"), ("é" * limits.LINE_BYTES_MAX, "too long"), ("é", None)],
+    ("arguments", "reason"),
+    [
+        ("\udcff", "not Unicode"),
+        ("é" * limits.LINE_BYTES_MAX, "too long"),
+        ("x" * (limits.LINE_BYTES_MAX + 1), "too long"),
+    ],
 )
-def test_lines_that_cannot_be_sent_end_here_beside_their_neighbours(
-    line: str, reason: str | None
-) -> None:
-    session = a_session()
-    ask(session, "a", "before", line, "after")
-    asked = [each.lines for each in said(session) if isinstance(each, m.Ask)]
-    if reason is None:
-        assert asked == [["before", "é", "after"]]
-        return
-    assert asked == [["before"], ["after"]]
-    found = session.stream("a").take(2, 1)
-    assert found is not None
-    assert isinstance(found[0], m.Ended)
-    assert reason in found[0].text
-    assert session.owed == 2
+def test_a_line_that_cannot_be_sent_ends_as_failed(arguments: str, reason: str) -> None:
+    ended = split(f"a {arguments}")
+    assert isinstance(ended, m.Ended)
+    assert ended.outcome == "failed"
+    assert reason in ended.text
 
 
 def test_replies_inside_an_entry_can_be_taken_by_another_caller_first() -> None:
@@ -245,8 +243,24 @@ def test_lines_given_up_before_they_were_sent_are_never_asked() -> None:
     assert len(said(session)) == 2
     assert session.stream("a").abandon(2, 3) == 2
     reply(session, "a", 1, "one", "two")
-    asks = [each for each in said(session) if isinstance(each, m.Ask)]
-    assert [(each.first, each.lines) for each in asks] == [(5, ["5"])]
+    acks, *rest = said(session)
+    assert acks == m.Ack("a", [(1, 2)])
+    assert rest == [m.Ask("a", 5, ["5"]), m.Ack("a", [(3, 4)]), m.Cancel("a", [(2, 2)])]
+    session.disconnected()
+    greet(session, seen={"a": [(1, 2), (5, 5)]})
+    ask(session, "a", "6")
+    assert said(session) == [m.Ack("a", [(3, 4)]), m.Ask("a", 6, ["6"])]
+
+
+def test_lines_given_up_when_they_were_to_be_asked_again_leave_no_gap() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2", "3")
+    said(session)
+    session.disconnected()
+    greet(session, seen={"a": [(1, 1), (3, 3)]})
+    assert session.stream("a").abandon(2, 1) == 1
+    ask(session, "a", "4")
+    assert said(session) == [m.Ack("a", [(2, 2)]), m.Ask("a", 4, ["4"])]
 
 
 def test_replies_that_nobody_takes_any_more_are_not_kept() -> None:

@@ -169,6 +169,7 @@ def test_a_full_broker_answers_nothing_about_itself(monkeypatch: pytest.MonkeyPa
     client.ask(SERVER)
     world.pump()
     assert client.outcomes == ["overloaded"]
+    assert "holds as much as it can" in client.texts[0]
 
 
 def test_plain_clients_are_told_how_to_ask() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linebus import limits
+from linebus.client.order import Order
 from linebus.testing.peers import of_function
 from linebus.testing.world import World
 from linebus.wire import messages as m
@@ -253,6 +254,35 @@ def test_a_name_for_which_there_is_no_room_in_the_start_grace_is_not_called_unkn
     assert client.outcomes[1:] == ["no_service"]
 
 
+def test_in_the_start_grace_a_full_broker_does_not_call_a_name_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", -1)
+    monkeypatch.setattr(limits, "HELD_SHARE_BYTES", -1)
+    world = World()
+    client = world.client()
+    client.ask("gcd 12 18")
+    world.pump()
+    assert client.outcomes == ["overloaded"]
+    assert "holds as much as it can" in client.texts[0]
+
+
+@pytest.mark.parametrize("bound", ["EXPECTED_SERVICES_MAX", "UNOFFERED_PER_CLIENT_MAX"])
+def test_in_the_start_grace_a_name_too_many_is_not_called_unknown(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, bound, 1)
+    world = World()
+    client = world.client()
+    client.ask("gcd 12 18", "isprime 7")
+    world.pump()
+    assert client.order.owed == 2
+    world.guardian({"gcd": str})
+    world.work()
+    assert client.outcomes == ["answered", "overloaded"]
+    assert "just started" in client.texts[1]
+
+
 # -- what waits for those who do not read --------------------------------------------------------
 
 
@@ -358,8 +388,103 @@ def test_gaps_in_the_numbers_are_bounded_for_all_services_together(
     peer.client()
     for number in range(1, 25, 2):
         peer.say(m.Ask("echo", number, ["x"]), m.Ask("other", number, ["x"]))
-    refusals = [message for message in peer.hear() if isinstance(message, m.Refusal)]
-    assert [refusal.text for refusal in refusals] == ["too many gaps in the numbers"]
+    peer.say(m.Ack("echo", [(90, 90)]))
+    [client] = served.broker._clients.values()
+    assert client.gaps == 20
+    ended = [message for message in peer.hear() if isinstance(message, m.Ended)]
+    assert [(each.service, each.first, each.outcome) for each in ended] == [
+        (service, number, "overloaded") for number in (21, 23) for service in ("echo", "other")
+    ]
+    assert "gaps" in ended[0].text
+
+
+def test_what_is_acknowledged_unasked_closes_its_gap(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    peer = Peer(served)
+    peer.client()
+    for number in range(1, 40, 2):
+        peer.say(m.Ask("echo", number, ["x"]), m.Ack("echo", [(number + 1, number + 1)]))
+    [client] = served.broker._clients.values()
+    assert client.seen() == {"echo": [(1, 40)]}
+    assert client.gaps == 1
+    peer.say(m.Ack("echo", [(50, 41)]), m.Ask("echo", 39, ["x"] * 4))
+    assert client.seen() == {"echo": [(1, 42)]}
+
+
+def test_lines_that_are_never_sent_leave_no_gaps(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    client = served.client()
+    client.ask(*["echo ok", "echo \udcff"] * 20)
+    served.work()
+    assert client.outcomes == ["answered", "failed"] * 20
+
+
+def test_lines_that_are_dropped_before_they_are_sent_leave_no_gaps(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    client = served.client()
+    for _ in range(20):
+        impatient = Order(client.session)
+        client.ask("echo ok")
+        impatient.ask(["echo too late"])
+        client.ask("echo ok")
+        impatient.forget()
+        served.work()
+    assert client.outcomes == ["answered"] * 40
+
+
+def test_dropped_lines_leave_no_gaps_where_the_connection_is_cut(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    client = served.client()
+    client.ask("echo ok")
+    served.work()
+    for _ in range(20):
+        impatient = Order(client.session)
+        impatient.ask(["echo too late"])
+        client.ask("echo ok")
+        impatient.forget()
+        client.link.cut()
+        client.link.connect()
+        served.work()
+    assert client.outcomes == ["answered"] * 21
+
+
+def test_names_that_a_client_forgets_and_asks_again_leave_no_gaps(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    monkeypatch.setattr(limits, "SERVICES_PER_CLIENT_MAX", 2)
+    client = served.client()
+    for number in range(20):
+        for line in ("echo ok", f"unknown{number} 1", f"unknown{number} 2", f"strange{number} 3"):
+            client.ask(line)
+            served.work()
+            client.collect()
+    assert client.outcomes == ["answered", *["no_service"] * 3] * 20
+
+
+def test_lines_that_a_full_broker_refuses_leave_no_gaps(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 3)
+    monkeypatch.setattr(limits, "HELD_SHARE_BYTES", 0)
+    client = served.client()
+    roomy = limits.HELD_BYTES_MAX
+    for _ in range(20):
+        monkeypatch.setattr(limits, "HELD_BYTES_MAX", roomy)
+        client.ask("echo ok")
+        served.work()
+        monkeypatch.setattr(limits, "HELD_BYTES_MAX", 0)
+        client.ask("echo no room")
+        served.work()
+    assert client.outcomes == ["answered", "overloaded"] * 20
 
 
 def test_a_client_that_was_cut_off_keeps_nothing_in_memory(served: World) -> None:

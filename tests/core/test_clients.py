@@ -1,5 +1,5 @@
 from linebus import limits
-from linebus.core.clients import Books, Client, count_of
+from linebus.core.clients import Books, Client
 from linebus.core.dispatch import Service
 from linebus.core.runs import Run
 from linebus.wire.messages import Ended, HelloAgain, Offer, Replies
@@ -76,11 +76,6 @@ def test_the_greeting_tells_what_is_in_the_books() -> None:
     books.seen.add(1, 5)
     books.seen.add(9, 9)
     assert client.seen() == {"echo": [(1, 5), (9, 9)]}
-
-
-def test_entries_count_the_requests_that_they_end() -> None:
-    assert count_of(replies(1, "A", "B")) == 2
-    assert count_of(Ended("echo", 1, 9, "failed", "")) == 9
 
 
 def test_a_reply_acknowledged_before_it_was_sent_is_not_sent_any_more() -> None:

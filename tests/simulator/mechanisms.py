@@ -16,7 +16,7 @@ import pytest
 
 from linebus.client.session import ClientSession, Stream
 from linebus.core.broker import Broker
-from linebus.core.clients import Client, count_of
+from linebus.core.clients import Client
 from linebus.core.endings import Endings
 from linebus.core.intervals import IntervalSet
 from linebus.core.ledger import Ledger
@@ -25,6 +25,7 @@ from linebus.core.timers import Timers
 from linebus.core.workers import Executor
 from linebus.testing.simulator import SimulationFailed, simulate
 from linebus.wire import messages as m
+from linebus.wire.messages import count_of
 from linebus.worker.session import ExecutorSession, GuardianSession
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def texts_kept(patch: Patch) -> None:
 
 def texts_that_came_before_skipped(patch: Patch) -> None:
     """The broker believes that the first text is for the oldest line; executors send all again."""
-    usual = Broker._answers
+    usual = Broker._take_answers
 
     def answers(self: Broker, executor: Executor, answers: m.Answers) -> str | None:
         answers.first = executor.answered + 1
@@ -125,7 +126,7 @@ def texts_that_came_before_skipped(patch: Patch) -> None:
         answers.failed = [each for each in answers.failed if each < len(texts)]
         return usual(self, executor, answers)
 
-    patch.setattr(Broker, "_answers", answers)
+    patch.setattr(Broker, "_take_answers", answers)
 
 
 def texts_sent_again_carelessly(patch: Patch) -> None:

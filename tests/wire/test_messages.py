@@ -205,3 +205,8 @@ def test_results_are_wanted_as_sentences_where_nothing_is_said(kind: type[m.Ask 
 def test_a_service_may_have_such_a_name(offered: str) -> None:
     data = msgspec.msgpack.encode([offered, "", ""])
     assert msgspec.msgpack.decode(data, type=m.Offer).name == offered
+
+
+def test_entries_count_the_requests_that_they_end() -> None:
+    assert m.count_of(m.Replies("echo", 1, ["A", "B"], [], 7, 1, 0.0, 0.0)) == 2
+    assert m.count_of(m.Ended("echo", 1, 9, "failed", "")) == 9

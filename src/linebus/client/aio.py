@@ -12,18 +12,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from linebus import limits
-from linebus.client.calls import line_of, told, value_of
+from linebus.client.calls import Listing, line_of, value_of
 from linebus.client.client import default_address
 from linebus.client.patience import Patience
+from linebus.client.pending import FutureListener
 from linebus.client.shared import SharedSession
 from linebus.client.sources import several
-from linebus.core.admin import SERVICES, ServiceInfo, ServicesPage
 from linebus.errors import LinebusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
+    from linebus.client.pending import Listener
     from linebus.client.reply import Reply
+    from linebus.core.admin import ServiceInfo
 
 
 class AsyncClient:
@@ -88,7 +90,7 @@ class AsyncClient:
         with self._shared as shared:
             order = shared.new_order()
             shared.ask(order, [line], deadline_s, values=values)
-            shared.submit(order, _LoopListener(loop, _FutureListener(future)))
+            shared.submit(order, _LoopListener(loop, FutureListener(future)))
         future.add_done_callback(lambda done: shared.forget(order) if done.cancelled() else None)
         return future
 
@@ -118,13 +120,10 @@ class AsyncClient:
 
     async def services(self, *, timeout_s: float | None = None) -> list[ServiceInfo]:
         """Return who offers what, in the order of names; see `Client.services`."""
-        found: list[ServiceInfo] = []
-        start: str | None = ""
-        while start is not None:
-            page = told(await self.ask(f"{SERVICES} {start}", timeout_s=timeout_s), ServicesPage)
-            found += page.services
-            start = page.next
-        return found
+        listing = Listing()
+        while listing.line is not None:
+            listing.take(await self.ask(listing.line, timeout_s=timeout_s))
+        return listing.services
 
     async def close(self) -> None:
         """End the session; replies that are still owed are given up."""
@@ -139,27 +138,10 @@ class AsyncClient:
         await self.close()
 
 
-class _FutureListener:
-    """Sets a future of the event loop, unless it was cancelled meanwhile."""
-
-    def __init__(self, future: asyncio.Future[Reply]) -> None:
-        self._future = future
-
-    def replied(self, replies: list[Reply]) -> None:
-        if not self._future.done():
-            self._future.set_result(replies[0])
-
-    def failed(self, error: LinebusError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
-
-
 class _LoopListener:
     """Passes on to the event loop what the client's thread hears."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: _FutureListener | _Mapping
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
         self._loop = loop
         self._listener = listener
 

@@ -68,15 +68,27 @@ def told(reply: Reply, kind: type[T]) -> T:
         ) from error
 
 
+class Listing:
+    """Who offers what, page by page. `line` asks for the next page; None: there is none."""
+
+    def __init__(self) -> None:
+        """Start before the first page."""
+        self.services: list[ServiceInfo] = []
+        self.line: str | None = f"{SERVICES} "
+
+    def take(self, reply: Reply) -> None:
+        """Take the page that was asked for. Raises what `told` raises."""
+        page = told(reply, ServicesPage)
+        self.services += page.services
+        self.line = None if page.next is None else f"{SERVICES} {page.next}"
+
+
 def services_told(ask: Callable[[str], Reply]) -> list[ServiceInfo]:
     """Return who offers what, asking page by page. Raises what `told` and `ask` raise."""
-    found: list[ServiceInfo] = []
-    start: str | None = ""
-    while start is not None:
-        page = told(ask(f"{SERVICES} {start}"), ServicesPage)
-        found += page.services
-        start = page.next
-    return found
+    listing = Listing()
+    while listing.line is not None:
+        listing.take(ask(listing.line))
+    return listing.services
 
 
 def _raise_unless_answered(reply: Reply) -> None:

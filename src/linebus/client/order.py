@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from linebus.client.reply import Reply, replies_of
-from linebus.client.session import ClientSession, Stream, split
+from linebus.client.session import ClientSession, Stream, are_fit, split, why_unfit
 from linebus.errors import UsageError
 from linebus.wire.messages import Ended
 
@@ -39,13 +39,14 @@ class Order:
         """
         if set(map(type, lines)) != {str}:
             _check_types(lines)
+        all_fit = are_fit(lines)
         last_name: str | None = None
         stream: Stream | None = None
         first = 0
         touched: dict[Stream, None] = {}
         for line in lines:
             name, _, arguments = line.rstrip(" \t\r\n").partition(" ")
-            if name != last_name or stream is None:
+            if name != last_name or stream is None or (not all_fit and why_unfit(arguments)):
                 self._close(stream, first)
                 stream, last_name, arguments = self._stream_for(line, name, arguments)
                 if stream is None:

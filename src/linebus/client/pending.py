@@ -11,11 +11,10 @@ from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from linebus.core.clients import Entry, count_of
+from linebus.wire.messages import Entry, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from concurrent.futures import Future
 
     from linebus.client.order import Order
     from linebus.client.reply import Reply
@@ -32,22 +31,37 @@ class Listener(Protocol):
         """Take note that the rest of the order will never be answered."""
 
 
-class FutureListener:
-    """Sets a future, unless it was cancelled meanwhile."""
+class AnyFuture(Protocol):
+    """A thread's future, or an event loop's."""
 
-    def __init__(self, future: Future[Reply]) -> None:
+    def done(self) -> bool:
+        """Return whether it is set or cancelled."""
+
+    def set_result(self, result: Reply, /) -> None:
+        """Set the result."""
+
+    def set_exception(self, exception: LinebusError, /) -> None:
+        """Set the exception."""
+
+
+class FutureListener:
+    """Sets a future, a thread's or an event loop's, unless it was cancelled meanwhile."""
+
+    def __init__(self, future: AnyFuture) -> None:
         """Set this future, whose order has one line."""
         self._future = future
 
     def replied(self, replies: list[Reply]) -> None:
         """Set the result."""
-        with suppress(InvalidStateError):
-            self._future.set_result(replies[0])
+        if not self._future.done():
+            with suppress(InvalidStateError):  # cancelled just now, in another thread
+                self._future.set_result(replies[0])
 
     def failed(self, error: LinebusError) -> None:
         """Set the exception."""
-        with suppress(InvalidStateError):
-            self._future.set_exception(error)
+        if not self._future.done():
+            with suppress(InvalidStateError):
+                self._future.set_exception(error)
 
 
 class _Waiting(NamedTuple):

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from linebus import limits
-from linebus.core.clients import Entry, count_of
 from linebus.core.intervals import IntervalSet
 from linebus.core.lifecycle import Outcome
 from linebus.core.peer import Greeting, PeerSession
 from linebus.wire import messages as m
 from linebus.wire import plain
+from linebus.wire.messages import Entry, count_of
 from linebus.wire.packing import parts
 
-_UTF8_BYTES_PER_CHAR_MAX = 4
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(slots=True)
@@ -61,10 +63,13 @@ class Stream:
         self.fresh: list[str] = []
         self.next_number = start
         self.sent_through = start - 1
+        # What is over: replies that have come, and numbers that are never asked.
         self.answered = IntervalSet()
+        if start > 1:
+            self.answered.add(1, start - 1)
         self.acks: list[tuple[int, int]] = []
         self.cancels: list[tuple[int, int]] = []
-        self.start = start
+        self._told_through = 0  # up to where the server's books have all that is asked or over
         self._arrived: dict[int, tuple[Entry, int, int]] = {}
         self._abandoned = IntervalSet()
         self.unsent: deque[_Part] = deque()
@@ -74,7 +79,7 @@ class Stream:
     def settled_through(self) -> int:
         """The number up to which every line is answered."""
         first, last = next(iter(self.answered), (0, 0))
-        return last if first == self.start else self.start - 1
+        return last if first == 1 else 0
 
     @property
     def is_idle(self) -> bool:
@@ -127,17 +132,33 @@ class Stream:
 
         What nobody wants any more is not asked again; return how many lines that is.
         """
-        self.acks.clear()
         settled = self._resume_abandoned(seen)
         unanswered = [p for part in self.sent for p in part.without(self.answered)]
         again = [p for part in unanswered for p in part.without(seen)]
-        unseen = IntervalSet()
+        to_ask = IntervalSet()
         for part in again:
-            unseen.add(part.first, part.last)
-        self.sent = deque(p for part in unanswered for p in part.without(unseen))
+            to_ask.add(part.first, part.last)
+        self.sent = deque(p for part in unanswered for p in part.without(to_ask))
         self.sent_through = self.sent[-1].last if self.sent else self.settled_through
         self.unsent.extendleft(reversed(again))
+        _, self._told_through = max(seen, default=(0, 0))
+        self.acks = [gap for over in self.answered for gap in self._gaps(seen.missing(*over))]
         return settled
+
+    def _gaps(self, unseen: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return those of the numbers unseen that are gaps in the server's books by now."""
+        return [each for each in unseen if each[1] < self._told_through]
+
+    def asked(self, part: _Part) -> tuple[int, int] | None:
+        """Note that a part is asked; return the numbers before it that never will be, if any.
+
+        They are asked in ascending order, so the server can be told of each gap as it arises.
+        """
+        gap = (self._told_through + 1, part.first - 1)
+        self._told_through = max(self._told_through, part.last)
+        _insert(self.sent, part)
+        self.sent_through = max(self.sent_through, part.last)
+        return gap if gap[0] <= gap[1] else None
 
     def _resume_abandoned(self, seen: IntervalSet) -> int:
         """Cancel once more what the server knows of what was abandoned; settle the rest."""
@@ -146,7 +167,6 @@ class Stream:
         unseen = [each for interval in open_ for each in seen.missing(*interval)]
         for first, last in unseen:
             self.answered.add(first, last)
-        self.acks += unseen
         return sum(last - first + 1 for first, last in unseen)
 
     def abandon(self, number: int, count: int) -> int:
@@ -175,7 +195,7 @@ class Stream:
             for part in (*self.sent, *kept):
                 asked.add(part.first, part.last)
             for first, until in asked.missing(number, last):
-                self.acks += self.answered.missing(first, until)
+                self.acks += self._gaps(self.answered.missing(first, until))
                 self.answered.add(first, until)
             self.unsent = deque(kept)
         for first, until in self.answered.missing(number, last):
@@ -230,28 +250,8 @@ class ClientSession(PeerSession):
         for start, end in parts(lines):
             part = lines if end - start == len(lines) else lines[start:end]
             chars = sum(map(len, part))
-            self._queue(stream, _Part(first + start, part, chars, values, expires_at))
+            stream.unsent.append(_Part(first + start, part, chars, values, expires_at))
         return first
-
-    def _queue(self, stream: Stream, part: _Part) -> None:
-        first, lines, chars = part.first, part.lines, part.chars
-        if chars * _UTF8_BYTES_PER_CHAR_MAX <= limits.LINE_BYTES_MAX and all(
-            map(str.isascii, lines)
-        ):
-            stream.unsent.append(part)
-            return
-        good = 0
-        for index, line in enumerate(lines):
-            reason = why_unfit(line)
-            if reason:
-                if index > good:
-                    stream.unsent.append(part.piece(good, index))
-                ended = m.Ended(stream.service, first + index, 1, Outcome.FAILED, reason)
-                self.owed -= stream.arrive(ended)
-                stream.acks.append((first + index, first + index))
-                good = index + 1
-        if good < len(lines):
-            stream.unsent.append(part.piece(good, len(lines)))
 
     def _forget_idle_streams(self) -> None:
         for name, stream in list(self._streams.items()):
@@ -306,8 +306,7 @@ class ClientSession(PeerSession):
             # Its stream was forgotten and the acknowledgement lost: it is kept until that comes.
             stream = self.stream(entry.service)
         before = stream.sent[0].first if stream.sent else 0
-        if entry.first >= stream.start:  # else of a stream by this name that was forgotten
-            self.owed -= stream.arrive(entry)
+        self.owed -= stream.arrive(entry)
         if not stream.sent or stream.sent[0].first != before:
             self._recount()
         stream.acks.append((entry.first, entry.first + count_of(entry) - 1))
@@ -328,7 +327,7 @@ class ClientSession(PeerSession):
             asks = self._asks(now)
         idle = not self.owed and self._unacknowledged >= limits.IDLE_ACK_LINES
         said: list[m.Message] = []
-        if self._unacknowledged and (asks or idle or self._unacknowledged >= limits.ACK_LINES):
+        if asks or idle or self._unacknowledged >= limits.ACK_LINES:
             said = self._acks()
         said += asks
         said += self._cancels()
@@ -351,10 +350,11 @@ class ClientSession(PeerSession):
                 part = stream.unsent.popleft()
                 deadline_s = _deadline_s(part.expires_at, now)
                 asks.append(m.Ask(stream.service, part.first, part.lines, part.values, deadline_s))
-                _insert(stream.sent, part)
                 room -= max(0, part.last - max(stream.sent_through, part.first - 1))
-                stream.sent_through = max(stream.sent_through, part.last)
                 self._in_flight_chars += part.chars
+                gap = stream.asked(part)
+                if gap is not None:
+                    asks.append(m.Ack(stream.service, [gap]))
         return asks
 
     def _acks(self) -> list[m.Message]:
@@ -401,13 +401,22 @@ def split(line: str) -> tuple[str, str] | m.Ended:
         shown = name if len(name) <= limits.NAME_CHARS_MAX else name[:40] + "…"
         text = f"unknown service '{shown}'; a name has letters, digits, '_', '.' and '-'"
         return m.Ended("-", 1, 1, Outcome.NO_SERVICE, text)
+    if reason := why_unfit(arguments):
+        return m.Ended("-", 1, 1, Outcome.FAILED, reason)
     return name, arguments
+
+
+def are_fit(lines: Collection[str]) -> bool:
+    """Return whether lines can be sent, as far as that is told at a glance; else look at each."""
+    return max(map(len, lines), default=0) <= limits.LINE_BYTES_MAX and all(map(str.isascii, lines))
 
 
 def why_unfit(line: str) -> str | None:
     """Return why a line's arguments cannot be sent, or None where they can."""
     if len(line) > limits.LINE_BYTES_MAX:
         return f"the line is too long; at most {limits.LINE_BYTES_MAX} bytes can be sent"
+    if line.isascii():
+        return None
     try:
         size = len(line.encode())
     except UnicodeEncodeError:

@@ -130,7 +130,7 @@ class Admin:
         self._directory = directory
         self._counts = counts
         self._plain_names = plain_names
-        self._started = now
+        self._up_since = now
         self._started_at = started_at
 
     def answer(self, service: str, arguments: str, now: float) -> str:
@@ -178,7 +178,7 @@ class Admin:
             __version__,
             VERSION.decode(),
             self._started_at,
-            now - self._started,
+            now - self._up_since,
             counts.clients,
             counts.workers,
             counts.executors,

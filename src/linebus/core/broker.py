@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
 _FULL = "the server holds as much as it can; ask again later"
+_STARTING = "the server has just started and awaits as many names as it can; ask again later"
+_ASKED_TOO_OFTEN = (
+    f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself; ask later"
+)
 
 
 def _between(offsets: list[int], start: int, end: int) -> list[int]:
@@ -235,12 +239,12 @@ class Broker:
     def _receive_one(self, session: Session, message: m.FromPeer, now: float) -> str | None:
         match session, message:
             case Executor(), m.Answers():
-                return self._answers(session, message)
+                return self._take_answers(session, message)
             case Client(), m.Ask():
                 # What is not taken here is asked again of the next server.
                 return None if self._is_draining else self._ask(session, message, now)
             case Client(), m.Ack():
-                return self._ack(session, message)
+                self._ack(session, message)
             case Client(), m.Cancel(service=name, intervals=intervals):
                 if (books := session.books.get(name)) is not None:
                     self._endings.cancel(books, intervals)
@@ -297,11 +301,7 @@ class Broker:
         self._ledger.hold(client, client.overhead - before)
         if client.lines_held > limits.CLIENT_LINES_MAX:
             return f"more than {limits.CLIENT_LINES_MAX} lines are asked and not acknowledged"
-        return self._too_many_gaps(client)
-
-    @staticmethod
-    def _too_many_gaps(client: Client) -> str | None:
-        return "too many gaps in the numbers" if client.gaps > limits.CLIENT_GAPS_MAX else None
+        return None
 
     def _take_ask(self, client: Client, ask: m.Ask, now: float) -> None:
         service = self._service_for(ask.service, now)
@@ -309,7 +309,8 @@ class Broker:
         books = client.books_for(service, may_open=may_open) if service is not None else None
         last = ask.first + len(ask.lines) - 1
         missing = books.seen.missing(ask.first, last) if books is not None else []
-        if books is None or (not may_open and missing == [(ask.first, last)]):
+        is_new = missing == [(ask.first, last)]
+        if books is None or (is_new and not may_open) or not books.see(ask.first, last):
             # Nothing is kept without books: where this is lost, the client asks again.
             why = self._why_not_taken(client, service, ask.service, now)
             client.outbox.append(m.Ended(ask.service, ask.first, len(ask.lines), *why))
@@ -318,21 +319,21 @@ class Broker:
         for first, until in missing:
             lines = ask.lines[first - ask.first : until - ask.first + 1]
             if books.service.is_own:
-                self._answer(books, first, lines, now)
+                self._answer_itself(books, first, lines, now)
             else:
                 self._accept(books, first, lines, now, values=ask.values, deadline_s=ask.deadline_s)
-        books.see(ask.first, last)
 
     def _why_not_taken(
         self, client: Client, service: Service | None, name: str, now: float
     ) -> tuple[Outcome, str]:
-        if service is None or service.offer is None:
-            if self._may_still_be_offered(now):
-                text = "the server has just started and awaits as many names as it can"
-                return Outcome.OVERLOADED, f"{text}; ask again later"
+        if service is None and not self._may_still_be_offered(now):
             return self._endings.absence(name, now)
         if not self._ledger.has_room(client, limits.BOOKS_BYTES):
             return Outcome.OVERLOADED, _FULL
+        if service is None or service.offer is None:
+            return Outcome.OVERLOADED, _STARTING
+        if client.gaps >= limits.CLIENT_GAPS_MAX:
+            return Outcome.OVERLOADED, f"the numbers have {client.gaps} gaps; wait for some replies"
         text = f"{len(client.books)} services are asked at once; wait for some replies"
         return Outcome.OVERLOADED, text
 
@@ -362,13 +363,13 @@ class Broker:
             self._endings.note_deadline(books, expires_at, now)
         self._endings.await_worker(service, now)
 
-    def _answer(self, books: Books, first: int, lines: list[str], now: float) -> None:
+    def _answer_itself(self, books: Books, first: int, lines: list[str], now: float) -> None:
         """Answer lines for one of the broker's own services, a few a second."""
         books.hold(len(lines))
         client, name = books.client, books.service.name
-        allowed = client.admin_allowance(len(lines), now)
+        allowed, why = client.admin_allowance(len(lines), now), _ASKED_TOO_OFTEN
         if not self._ledger.has_room(client):
-            allowed = 0
+            allowed, why = 0, _FULL
         for number, line in enumerate(lines[:allowed], first):
             failed: list[int] = []
             try:
@@ -379,11 +380,8 @@ class Broker:
             self._ledger.hold(client, client.end(books, replies, bytes_of([text])))
             self._ledger.with_news[client] = None
         if allowed < len(lines):
-            text = f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself"
             rest = (first + allowed, len(lines) - allowed)
-            self._ledger.finish(
-                books, State.RECEIVED, Outcome.OVERLOADED, f"{text}; ask later", rest
-            )
+            self._ledger.finish(books, State.RECEIVED, Outcome.OVERLOADED, why, rest)
 
     def _counts(self) -> Counts:
         vouched = (each for worker in self._workers.values() for each in worker.vouched.values())
@@ -403,10 +401,10 @@ class Broker:
         """Return whether whoever offers what is not known may be on its way (back)."""
         return now < self._endings.start_grace_until or self.plain.undecided(now)
 
-    def _ack(self, client: Client, ack: m.Ack) -> str | None:
+    def _ack(self, client: Client, ack: m.Ack) -> None:
         books = client.books.get(ack.service)
         if books is None:
-            return None
+            return
         before = client.overhead
         for first, last in ack.intervals:
             size = books.forget(first, last)
@@ -415,11 +413,10 @@ class Broker:
             elif first <= last and books.seen.missing(first, last):
                 books.see(first, last)
         self._ledger.hold(client, client.overhead - before)
-        return self._too_many_gaps(client)
 
     # -- replies -----------------------------------------------------------------------------
 
-    def _answers(self, executor: Executor, answers: m.Answers) -> str | None:
+    def _take_answers(self, executor: Executor, answers: m.Answers) -> str | None:
         texts, failed = answers.texts, answers.failed
         skip = executor.answered + 1 - answers.first
         if skip < 0 or answers.first + len(texts) - 1 > executor.sent:

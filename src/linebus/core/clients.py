@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING
 from linebus import limits
 from linebus.core.intervals import IntervalSet
 from linebus.core.sessions import Session
-from linebus.wire.messages import Ended, HelloAgain, Replies
+from linebus.wire.messages import HelloAgain, count_of
 
 if TYPE_CHECKING:
     from linebus.core.dispatch import Service
     from linebus.core.runs import Run
     from linebus.core.workers import Executor
-    from linebus.wire.messages import Message
-
-Entry = Replies | Ended
-
-
-def count_of(entry: Entry) -> int:
-    """Return how many requests an entry ends."""
-    return len(entry.texts) if isinstance(entry, Replies) else entry.count
+    from linebus.wire.messages import Entry, Message, Replies
 
 
 class Books:
@@ -51,11 +44,15 @@ class Books:
         self.lines_held += lines
         self.client.lines_held += lines
 
-    def see(self, first: int, last: int) -> None:
-        """Note numbers as seen, whatever becomes of them."""
+    def see(self, first: int, last: int) -> bool:
+        """Note numbers as seen, whatever becomes of them; False: that would be a gap too many."""
+        around = (first - 1, last + 1)
+        if self.client.gaps >= limits.CLIENT_GAPS_MAX and self.seen.missing(*around) == [around]:
+            return False
         before = len(self.seen)
         self.seen.add(first, last)
         self.client.gaps += len(self.seen) - before
+        return True
 
     def open_runs(self) -> list[Run]:
         """Return the runs that have not ended: those that are queued, and those that are leased."""
@@ -100,7 +97,7 @@ class Client(Session):
         self.gaps = 0  # intervals of seen numbers, in all books
         self._unsent: dict[int, Entry] = {}  # by identity, so that an acknowledged one can go
         self._is_back = False
-        self._second = 0.0
+        self._counted_since = 0.0
         self._admin_lines = 0
 
     def books_for(self, service: Service, *, may_open: bool = True) -> Books | None:
@@ -130,8 +127,8 @@ class Client(Session):
 
     def admin_allowance(self, wanted: int, now: float) -> int:
         """Return how many of so many lines for the broker itself may be answered now."""
-        if now - self._second >= 1:
-            self._second, self._admin_lines = now, 0
+        if now - self._counted_since >= 1:
+            self._counted_since, self._admin_lines = now, 0
         allowed = min(wanted, limits.ADMIN_LINES_PER_S_MAX - self._admin_lines)
         self._admin_lines += allowed
         return allowed

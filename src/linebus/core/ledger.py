@@ -13,7 +13,7 @@ from linebus.wire import messages as m
 from linebus.wire.packing import bytes_of
 
 if TYPE_CHECKING:
-    from linebus.core.clients import Books, Client, Entry
+    from linebus.core.clients import Books, Client
     from linebus.core.runs import Lease
     from linebus.core.sessions import Session
 
@@ -68,6 +68,6 @@ class Ledger:
         assert outcome in ENDS[state], f"{outcome} does not follow {state}"
         if books.client.ended:
             return
-        ended: Entry = m.Ended(books.service.name, *lines, outcome, text)
+        ended = m.Ended(books.service.name, *lines, outcome, text)
         self.hold(books.client, books.client.end(books, ended, len(text)))
         self.with_news[books.client] = None

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from linebus import limits
-from linebus.core.clients import Books, Client, Entry
+from linebus.core.clients import Books, Client
 from linebus.wire import plain
 from linebus.wire.messages import Ended, Replies
 from linebus.wire.packing import bytes_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from linebus.core.dispatch import Service
     from linebus.core.effects import Effects
     from linebus.core.runs import Run
+    from linebus.wire.messages import Entry
 
 _SUBSCRIBE, _UNSUBSCRIBE = 1, 0
 _HINT_PREFIX = plain.HINT_PREFIX.encode()

@@ -23,7 +23,7 @@ class Suggestions:
     def __init__(self) -> None:
         """Start with nothing remembered."""
         self._nearest: dict[str, str | None] = {}
-        self._second = 0.0
+        self._counted_since = 0.0
         self._spent = 0
 
     def forget(self) -> None:
@@ -34,8 +34,8 @@ class Suggestions:
         """Return the nearest to `name` of the names that `known` returns, or None."""
         if name in self._nearest:
             return self._nearest[name]
-        if now - self._second >= 1:
-            self._second, self._spent = now, 0
+        if now - self._counted_since >= 1:
+            self._counted_since, self._spent = now, 0
         left = limits.COMPARISONS_PER_S_MAX - self._spent
         if left <= 0 or len(name) > limits.COMPARED_CHARS_MAX:
             return None

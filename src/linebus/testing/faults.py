@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from linebus.client.session import split
-from linebus.core.clients import count_of
 from linebus.errors import UsageError
 from linebus.testing.world import Mishaps
 from linebus.wire import messages as m
 from linebus.wire import native
+from linebus.wire.messages import count_of
 
 if TYPE_CHECKING:
     from linebus.testing.network import Link

@@ -203,6 +203,14 @@ class Ended(Message, tag="ended"):
     text: str
 
 
+Entry = Replies | Ended
+
+
+def count_of(entry: Entry) -> int:
+    """Return how many requests an entry ends."""
+    return len(entry.texts) if isinstance(entry, Replies) else entry.count
+
+
 # -- guardians -------------------------------------------------------------------------------
 
 

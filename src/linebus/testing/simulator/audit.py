@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from linebus import limits
-from linebus.core.clients import Client, count_of
+from linebus.core.clients import Client
 from linebus.core.intervals import IntervalSet
 from linebus.core.timers import Cause
 from linebus.core.workers import Executor, Worker
+from linebus.wire.messages import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -57,7 +58,7 @@ def lost_lines(books: Broker, sessions: Mapping[bytes, ClientSession]) -> Iterat
                 gone = [
                     p for part in held.missing(*interval) for p in stream.answered.missing(*part)
                 ]
-                if any(last >= stream.start for _, last in gone):
+                if gone:
                     yield f"{each.service.name} {gone} of client {client.number} is in no place"
 
 
@@ -134,9 +135,8 @@ def client(session: ClientSession) -> Iterator[str]:
     """Yield what is wrong with a client's books."""
     unanswered = 0
     for stream in session._streams.values():
-        asked = stream.next_number - stream.start
         answered = sum(last - first + 1 for first, last in stream.answered)
-        unanswered += asked - answered
+        unanswered += stream.next_number - 1 - answered
         parts = sorted((part.first, part.last) for part in (*stream.sent, *stream.unsent))
         if any(last >= first for (_, last), (first, _) in pairwise(parts)):
             yield f"{stream.service}: lines are twice in the books: {parts}"
