@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from linebus import limits
 from linebus.client.connection import Connection
+from linebus.client.order import Order
 from linebus.errors import NobodyListens, NotLinebus
 from linebus.net.dealer import Dealer
-from tests.support import PATIENCE_S, FakeServer, free_address, free_ports
+from tests.support import PATIENCE_MS, PATIENCE_S, FakeServer, free_address, free_ports
 
 if TYPE_CHECKING:
     import pytest
@@ -74,4 +75,19 @@ def test_a_message_that_cannot_leave_is_tried_again_soon(monkeypatch: pytest.Mon
     patience_ms = connection.patience_ms(inf)
     assert patience_ms is not None
     assert patience_ms <= 1000 * limits.STALLED_RETRY_S + 1
+    connection.close()
+
+
+def test_a_reply_that_came_before_the_cut_counts() -> None:
+    connection = Connection(free_address(), "test")
+    order = Order(connection.session)
+    with FakeServer(connection.address):
+        while not connection.session.is_greeted:
+            drive(connection, time.monotonic() + PATIENCE_S)
+        order.ask(["echo 1"])
+        connection.send(time.monotonic())
+        assert connection._dealer.socket.poll(PATIENCE_MS)
+    assert connection._dealer.monitor.poll(PATIENCE_MS)
+    connection.take_in(connection.poll(0, ()), time.monotonic())
+    assert [reply.text for reply in order.take()] == ["echo did 1"]
     connection.close()

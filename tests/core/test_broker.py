@@ -225,7 +225,7 @@ def test_a_number_that_was_seen_is_not_queued_again(served: World) -> None:
     served.broker.dispatch(served.now)
     assert served.broker._directory._services["echo"].waiting == 0
     served.pump()
-    assert not any(executor.session.holds_work for executor in served.executors)
+    assert not any(executor.session.next_service for executor in served.executors)
 
 
 def test_a_line_in_progress_is_not_run_twice_because_its_client_came_back(served: World) -> None:

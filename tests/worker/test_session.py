@@ -51,7 +51,7 @@ def test_lines_are_held_in_order_and_answered_with_their_numbers() -> None:
         [1],
         0.25,
     )
-    assert session.holds_work
+    assert session.next_service
     assert session.next_slice() == (3, "echo", ["c"], False)
     assert session.next_slice() is None
 
@@ -69,7 +69,7 @@ def test_missing_lines_are_asked_for_by_a_new_hello() -> None:
     session = an_executor()
     work(session, 5, "e")
     assert not session.is_greeted
-    assert not session.holds_work
+    assert session.next_service is None
 
 
 def test_texts_are_kept_until_the_broker_has_them() -> None:
@@ -106,7 +106,7 @@ def test_another_stream_means_that_all_that_was_held_is_dropped() -> None:
     session.disconnected()
     greet_executor(session, b"another", answered=0)
     assert session.generation == generation + 1
-    assert not session.holds_work
+    assert session.next_service is None
     assert said(session) == []
     work(session, 1, "x")
     assert session.next_slice() == (1, "echo", ["x"], False)

@@ -20,7 +20,7 @@ from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, can_resolve, new_context
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection, Container, Iterable
 
 
 class Connection:
@@ -82,8 +82,8 @@ class Connection:
         if self._wake_read in ready:
             self._is_woken = False
             os.read(self._wake_read, 1)
-        if self._dealer.monitor in ready:
-            self._look_at_events(now)
+        # What came before the connection was cut still counts: it is there once the cut is told.
+        events = list(self._dealer.events()) if self._dealer.monitor in ready else []
         try:
             for _ in range(limits.DRAIN_MESSAGES_MAX):
                 frames = self._dealer.receive()
@@ -92,6 +92,7 @@ class Connection:
                 self.session.receive(*frames, now)
         except ConnectError as error:
             self.refusal = error
+        self._look_at_events(events, now)
         self._leave_a_silent_server(now)
         self.session.tick(now)
         self.send(now)
@@ -100,8 +101,8 @@ class Connection:
         elif self.away_since is None:
             self.away_since = now
 
-    def _look_at_events(self, now: float) -> None:
-        for event in self._dealer.events():
+    def _look_at_events(self, events: Iterable[Event], now: float) -> None:
+        for event in events:
             if event is Event.CONNECTED:
                 self.session.connected(now)
                 self._last_event = event

@@ -80,7 +80,8 @@ class Executor:
                     self._exchange()
                 else:
                     self._work(work)
-                    if not self._session.holds_work or self._is_time_to_send():
+                    # What another service does may take long: nothing waits for that.
+                    if self._session.next_service != work.service or self._is_time_to_send():
                         self._send()
             self._leave()
 

@@ -178,9 +178,9 @@ class ExecutorSession(PeerSession):
         self._unsent: list[m.Message] = []
 
     @property
-    def holds_work(self) -> bool:
-        """Whether lines wait to be worked on."""
-        return bool(self._held)
+    def next_service(self) -> str | None:
+        """Which service the next lines are for; None where no line waits."""
+        return self._held[0].service if self._held else None
 
     def next_slice(self) -> Slice | None:
         """Hand out the next lines, in order."""
