@@ -303,6 +303,19 @@ def test_a_source_of_lines_may_take_its_time(bus: Client, clock: Clock) -> None:
     assert texts == ["echo did 0", "echo did 1", "echo did 2"]
 
 
+def test_a_source_may_take_its_time_while_a_reply_is_owed(address: str, clock: Clock) -> None:
+    def lines() -> Iterator[str]:
+        yield "a 1"
+        yield "b 2"
+        for n in range(3):
+            clock.ahead_s += 2 * WAIT_S
+            yield f"a {n}"
+        yield "c 3"
+
+    with Halting(address), Client(address, connect_timeout_s=WAIT_S) as bus:
+        assert len(list(bus.map(lines(), timeout_s=WAIT_S))) == 6
+
+
 def test_a_descriptor_may_take_its_time(
     bus: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,3 +43,13 @@ def test_a_server_that_was_away_before_the_call_is_waited_for_anew() -> None:
         patience = Patience(None)
     assert patience.absence_until(away_since=10.0, connect_timeout_s=5.0) == 105.0
     assert patience.absence_until(away_since=102.0, connect_timeout_s=5.0) == 107.0
+
+
+def test_the_callers_own_time_is_not_counted() -> None:
+    patience = Patience(5.0)
+    at, until = patience.at, patience.absence_until(0.0, 1.0)
+    patience.spare(100.0)
+    assert (patience.at, patience.absence_until(0.0, 1.0)) == (at + 100.0, until + 100.0)
+    idle = Patience(5.0, owed=0)
+    idle.spare(1.0)
+    assert not idle.is_over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -138,7 +139,7 @@ class Client:
         try:
             while order.owed or not source.is_at_end:
                 wants_more = not source.is_at_end and order.owed < limits.WINDOW_LINES
-                chunk = source.read() if wants_more else []  # may well use this client itself
+                chunk = self._read(source, patience) if wants_more else []
                 with self._shared as shared:
                     if wants_more:
                         self._ask_more(patience, order, chunk, deadline_s)
@@ -152,6 +153,14 @@ class Client:
                     patience.renew(order.owed)
         finally:
             self._shared.forget(order)
+
+    @staticmethod
+    def _read(source: Chunks, patience: Patience) -> list[str]:
+        """Read more lines, which is the caller's own code: it may well use this client itself."""
+        began_at = time.monotonic()
+        lines = source.read()
+        patience.spare(time.monotonic() - began_at)
+        return lines
 
     def map_descriptor(
         self,

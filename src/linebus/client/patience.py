@@ -21,6 +21,11 @@ class Patience:
         self.started_at = time.monotonic()
         self.at = self.started_at + self._timeout_s if owed else inf
 
+    def spare(self, seconds: float) -> None:
+        """Do not count time that the caller's own code has taken."""
+        self.started_at += seconds
+        self.at += seconds
+
     @property
     def is_over(self) -> bool:
         """Whether the next reply is overdue."""
