@@ -3,10 +3,15 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from linebus.cli import output
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 
 # -- JSON ------------------------------------------------------------------------------------
 
@@ -22,6 +27,37 @@ def test_json_says_the_same_and_all_of_it_prints(text: str) -> None:
 
 def test_json_has_half_of_a_surrogate_pair_too() -> None:
     assert json.loads(output.json_line({"text": "\udcff"})) == {"text": "\udcff"}
+
+
+# -- all of it -------------------------------------------------------------------------------
+
+
+class FullPipe(io.RawIOBase):
+    """Takes a part of what is written, as a pipe does when a signal interrupts the write."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        self.taken += bytes(data)[:7]
+        return min(7, len(bytes(data)))
+
+
+def test_all_is_written_where_python_has_no_buffer() -> None:
+    pipe = FullPipe()
+    # As Python makes sys.stdout under PYTHONUNBUFFERED.
+    unbuffered = io.TextIOWrapper(pipe, "utf-8", write_through=True)  # type: ignore[type-var]
+    stream = output.written_in_full(unbuffered)
+    stream.write("gcd for 12 18 is 6\ngrüße\n")
+    assert pipe.taken == "gcd for 12 18 is 6\ngrüße\n".encode()
+
+
+def test_a_stream_that_has_a_buffer_stays_as_it_is() -> None:
+    buffered = io.TextIOWrapper(io.BytesIO())
+    assert output.written_in_full(buffered) is buffered
 
 
 # -- stderr ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linebus.cli import ask, client, completion, doctor, serve, services, up, work
 from linebus.cli.exit_codes import ExitCode
-from linebus.cli.output import tell_error
+from linebus.cli.output import tell_error, written_in_full
 from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotAnswered, NotLinebus
 from linebus.text import show_what_ends_us
 
@@ -88,6 +88,7 @@ def entry() -> None:
     """Run the command line and exit; the console script."""
     if sys.stdout is None or sys.stderr is None:  # started with a descriptor closed: >&-
         sys.exit(ExitCode.CLOSED_PIPE)
+    sys.stdout = written_in_full(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         # A text that the terminal's encoding cannot show is escaped, it does not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text files

@@ -5,6 +5,7 @@ A person at a terminal gets columns and colours, a pipe gets bare text, `--json`
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -35,6 +36,19 @@ def json_line(value: object) -> str:
 def count(number: int, thing: str) -> str:
     """Return a number and what it counts: 1 worker, 2 workers."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def written_in_full(stream: TextIO) -> TextIO:
+    """Return a stream that writes the whole of a text, also under PYTHONUNBUFFERED.
+
+    Python without a buffer forgets what a write left over, and a full pipe takes only a part from a
+    process that is stopped and goes on.
+    """
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(stream.buffer, io.RawIOBase):
+        return stream
+    encoding = stream.encoding
+    buffer = io.BufferedWriter(stream.detach())
+    return io.TextIOWrapper(buffer, encoding, line_buffering=True)
 
 
 # -- stderr ----------------------------------------------------------------------------------
