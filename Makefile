@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test oracle sim mechanisms fuzz hostile check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test oracle sim mechanisms fuzz hostile chaos check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -63,6 +63,9 @@ tidy: $(VENV)/.dev ## our own habits: sizes, names, a test file for every module
 
 hostile: $(VENV)/.dev ## attacks of all kinds at full speed beside honest peers; ARGS=300 for so many seconds
 	@$(BIN)/python bench/hostile.py $(ARGS)
+
+chaos: $(VENV)/.dev ## kill, stop and cut real processes under load, check each reply; ARGS='180 7': seconds, seed
+	@$(BIN)/python bench/chaos.py $(ARGS)
 
 bench: $(VENV)/.run ## measure this machine
 	@$(BIN)/python bench/isprime.py $(ARGS)
