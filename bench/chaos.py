@@ -46,6 +46,8 @@ def report(storm: Storm) -> None:
     alls = [each for times in storm.recoveries.values() for each in times]
     firsts = [each for times in storm.next_replies.values() for each in times]
     print(row("all of them", firsts, alls))
+    starts = [f"{percentile(storm.starts_s, percent):.3f}" for percent in (50, 95, 100)]
+    print(f"of which a server takes to start, 50%, 95%, max: {', '.join(starts)} s")
     counts = ", ".join(f"{name} {storm.faults[name]}" for name in KINDS)
     print(f"faults, those in pairs too: {counts}; {storm.faults.total()} in all", flush=True)
 

@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
+from linebus import limits
 from tests.integration.native_processes import (
     PEERS,
     Home,
@@ -39,6 +40,8 @@ PATIENCE_S = 60.0
 # So many lines a client is ahead of its replies: then a killed one leaves little work behind.
 AHEAD_LINES = 2_000
 WRITTEN_LINES = 100
+# Longer than peers have patience with a silent server, and the server with them.
+GIVEN_UP_S = limits.HEARTBEAT_S * limits.HEARTBEATS_MISSED_MAX + 1
 _FACTOR = 10**60 + 7
 
 
@@ -248,6 +251,7 @@ class Storm:
         self._entered: list[AbstractContextManager[object]] = []
         self.askers: list[Asker] = []
         self.recoveries: dict[str, list[float]] = defaultdict(list)
+        self.starts_s: list[float] = []
         self.faults: Counter[str] = Counter()
         self.next_replies: dict[str, list[float]] = defaultdict(list)
 
@@ -255,7 +259,7 @@ class Storm:
         """Start everything."""
         for weather in self._weather:
             self._entered.append(weather.__enter__())
-        self._server = self._home.serve()
+        self._serve()
         self._workers = [self._work(0), self._work(1)]
         command = (sys.executable, "-m", "linebus", "ask", "-", "--wait", "60", "--bus")
         script = (sys.executable, str(PEERS / "client_lines.py"))
@@ -271,6 +275,11 @@ class Storm:
             asker.close()
         for weather in self._entered:
             weather.__exit__(None, None, None)
+
+    def _serve(self) -> None:
+        started = time.monotonic()
+        self._server = self._home.serve()
+        self.starts_s.append(time.monotonic() - started)
 
     def _work(self, place: int) -> Program:
         """Start a worker; the second one is connected through bad weather."""
@@ -319,7 +328,7 @@ class Storm:
         recovery = self._recovery()
         self._server.kill()
         self._forget(self._server)
-        self._server = self._home.serve()
+        self._serve()
         return recovery
 
     def restart_server(self) -> Recovery:
@@ -328,7 +337,7 @@ class Storm:
         self._server.signal(signal.SIGTERM)
         assert self._server.wait() == 0, self._server.story()
         self._forget(self._server)
-        self._server = self._home.serve()
+        self._serve()
         return recovery
 
     def kill_guardian(self) -> Recovery:
@@ -361,15 +370,20 @@ class Storm:
         self._random.choice(self.askers).kill()
         return recovery
 
-    def _pause(self, *pids: int) -> Recovery:
-        """Stop processes for a while; the time counts from when they go on."""
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        threading.Event().wait(self._random.uniform(0.05, 1.2))
+    def _pause(self, pid: int, pause_s: float = 0.0) -> Recovery:
+        """Stop a process for a while; the time counts from when it goes on."""
+        os.kill(pid, signal.SIGSTOP)
+        threading.Event().wait(pause_s or self._random.uniform(0.05, 1.2))
         recovery = self._recovery()
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
         return recovery
+
+    def stop_for_long(self) -> Recovery:
+        """Stop a process until everybody has given it up."""
+        guardian = self._random.choice(self._workers).pid
+        client = self._random.choice(self.askers).program.pid
+        pid = self._random.choice([self._server.pid, guardian, self._executor(), client])
+        return self._pause(pid, GIVEN_UP_S)
 
     def stop_server(self) -> Recovery:
         """Stop it for a while."""
@@ -445,6 +459,7 @@ KINDS: dict[str, Callable[[Storm], Recovery]] = {
     "guardian stopped": Storm.stop_guardian,
     "executor stopped": Storm.stop_executor,
     "client stopped": Storm.stop_client,
+    "stopped for 4 s": Storm.stop_for_long,
     "connections cut": Storm.cut,
     "cut in mid-frame": Storm.cut_in_mid_frame,
     "one way stalled": Storm.stall,
