@@ -228,21 +228,6 @@ def test_a_number_that_was_seen_is_not_queued_again(served: World) -> None:
     assert not any(executor.session.next_service for executor in served.executors)
 
 
-def test_a_line_in_progress_is_not_run_twice_because_its_client_came_back(served: World) -> None:
-    client = served.client()
-    client.ask("echo 1")
-    served.pump()
-    client.link.cut()
-    client.link.connect()
-    served.pump()
-    executor = served.executors[0]
-    assert executor.begin()
-    executor.finish()
-    served.pump()
-    assert client.texts == ["echo 1"]
-    assert not executor.begin()
-
-
 def test_unanswered_lines_survive_a_restart_of_the_broker(served: World) -> None:
     client = served.client()
     client.ask(*[f"echo {n}" for n in range(100)])
@@ -325,20 +310,6 @@ def test_a_stream_whose_greeting_was_lost_is_not_taken_for_the_one_before(served
     assert client.texts == ["echo 1", "echo 2", "echo 3"]
 
 
-def test_an_executor_away_for_long_is_waited_for_while_its_guardian_is_heard(served: World) -> None:
-    client = served.client()
-    client.ask("echo 1")
-    served.pump()
-    executor = served.executors[0]
-    executor.begin()
-    executor.link.cut()
-    served.pass_time(limits.EXECUTOR_RETURN_S / 2)
-    executor.finish()
-    executor.link.connect()
-    served.work()
-    assert client.replies[0].attempt == 1
-
-
 def test_an_executor_that_never_comes_back_loses_its_leases(served: World) -> None:
     served.guardian({"echo": echo})
     client = served.client()
@@ -370,19 +341,6 @@ def test_late_answers_of_an_ended_session_never_count(served: World) -> None:
     assert client.texts == ["by another"]
 
 
-def test_a_guardian_that_falls_silent_has_ended_with_its_executors(served: World) -> None:
-    client = served.client()
-    client.ask("echo 1")
-    served.pump()
-    stopped = served.guardians[0]
-    served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}
-    served.guardians.remove(stopped)
-    served.guardian({"echo": lambda _: "by another"})
-    served.pass_time(2 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S)
-    served.work()
-    assert client.texts == ["by another"]
-
-
 def test_while_the_server_itself_was_stopped_nobody_fell_silent(served: World) -> None:
     long = 100 * limits.HEARTBEATS_MISSED_MAX * limits.HEARTBEAT_S
     cut = served.guardian({"other": lambda line: line})
@@ -407,26 +365,6 @@ def test_a_guardian_that_was_given_up_comes_back_with_its_idle_executors(served:
     client.ask("echo 1")
     served.work()
     assert client.texts == ["echo 1"]
-
-
-def test_only_the_line_at_hand_is_charged_and_thrice_is_enough(served: World) -> None:
-    client = served.client()
-    client.ask("echo before", "echo poison", "echo after")
-    deaths = 0
-    served.pump()
-    while any([executor.begin() for executor in served.executors]):  # noqa: C419  all begin
-        executor = served.executors[0]
-        work = executor._slice
-        assert work is not None
-        if work.lines[0] == "poison":
-            served.guardians[0].kill_executor(executor)
-            deaths += 1
-        else:
-            executor.finish()
-        served.pump()
-    assert deaths == limits.STRIKES_MAX
-    assert client.outcomes == ["answered", "quarantined", "answered"]
-    assert "killed by SIGKILL" in client.texts[1]
 
 
 def test_a_client_gone_for_too_long_is_forgotten_with_its_lines(world: World) -> None:
