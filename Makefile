@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test oracle sim mechanisms fuzz hostile chaos check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test coverage oracle sim mechanisms fuzz hostile chaos check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -28,6 +28,16 @@ up: $(VENV)/.run ## run everything and a prompt, or answer the lines on stdin; A
 
 test: $(VENV)/.dev ## run the tests; ARGS='-k lease' passes options to pytest
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The parts that promise one outcome for each request, by their own tests: every branch of them.
+COVERED := src/linebus/core/*,src/linebus/wire/*,src/linebus/client/session.py,src/linebus/worker/session.py
+
+coverage: $(VENV)/.dev ## core, wire and sessions by their own tests; below 100 % of the branches it fails
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest tests/core tests/wire tests/client/test_session.py \
+	    tests/worker/test_session.py tests/nasty/test_nasty.py $(ARGS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
 
 oracle: $(VENV)/.dev ## 20,000 mixed lines through `linebus up`, each reply compared with sympy's
 	@LINEBUS_ORACLE_LINES=20000 $(BIN)/python -m pytest tests/integration/test_oracle.py $(ARGS)

@@ -376,3 +376,44 @@ def test_replies_that_another_caller_waits_for_outlive_an_abandoned_neighbour() 
         assert isinstance(entry, m.Replies)
         assert entry.texts[offset] == text
     assert not stream._arrived
+
+
+def test_what_only_workers_are_told_is_passed_over() -> None:
+    session = a_session()
+    ask(session, "a", "1")
+    said(session)
+    session.receive(TOKEN, native.encode([m.Received(1)])[0], 0.1)
+    assert session.owed == 1
+
+
+def test_lines_given_up_that_a_new_server_does_not_know_are_over() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2", "3", "4")
+    said(session)
+    session.stream("a").abandon(1, 3)
+    session.disconnected()
+    greet(session, seen={"a": [(2, 2)]})
+    assert session.owed == 2
+    messages = said(session)
+    assert m.Cancel("a", [(2, 2)]) in messages
+    assert m.Ask("a", 4, ["4"]) in messages
+    assert not any(isinstance(each, m.Ask) and each.first < 4 for each in messages)
+
+
+def test_replies_beside_what_is_given_up_stay() -> None:
+    session = a_session()
+    ask(session, "a", "1", "2", "3")
+    said(session)
+    for number in (1, 2, 3):
+        reply(session, "a", number, str(number))
+    stream = session.stream("a")
+    stream.abandon(2, 1)
+    assert [stream.take(number, 1) is None for number in (1, 2, 3)] == [False, True, False]
+
+
+def test_a_line_is_measured_in_bytes() -> None:
+    assert why_unfit("é" * (limits.LINE_BYTES_MAX // 2)) is None
+    for line in ("é" * (limits.LINE_BYTES_MAX // 2 + 1), "e" * (limits.LINE_BYTES_MAX + 1)):
+        reason = why_unfit(line)
+        assert reason is not None
+        assert "too long" in reason

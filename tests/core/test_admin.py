@@ -8,7 +8,7 @@ from linebus.core.admin import SERVER, SERVICES, ServerInfo, ServicesPage
 from linebus.testing.peers import PROGRAM, Answer, ClientPeer
 from linebus.testing.world import World
 from linebus.version import __version__
-from linebus.wire.messages import Offer
+from linebus.wire.messages import Ask, Ended, Offer
 
 ECHO: dict[str, Answer] = {"echo": str}
 
@@ -189,3 +189,19 @@ def test_no_worker_may_offer_the_brokers_own_services() -> None:
     with pytest.raises(Exception, match="regex"):
         world.pump()
     assert json.loads(ask(client, SERVER))
+
+
+def test_what_comes_beside_known_lines_is_not_answered_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    client = world.client()
+    ask(client, SERVER)
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", -1)
+    monkeypatch.setattr(limits, "HELD_SHARE_BYTES", -1)
+    assert client.link.route is not None
+    session = world.broker._routes[client.link.route]
+    world.broker.receive(client.link.route, session.token, [Ask(SERVER, 1, ["", ""])], world.now)
+    [(_, _, messages)] = world.broker.outgoing(())
+    [ended] = [each for each in messages if isinstance(each, Ended)]
+    assert (ended.first, ended.count, ended.outcome) == (2, 1, "overloaded")

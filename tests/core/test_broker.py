@@ -584,3 +584,21 @@ def test_a_route_that_stalls_keeps_its_news_until_later(served: World) -> None:
     assert route is not None
     assert route not in [to for to, _, _ in served.broker.outgoing({route})]
     assert route in [to for to, _, _ in served.broker.outgoing(())]
+
+
+def test_an_executor_is_waited_for_longer_once_its_guardian_is_back(served: World) -> None:
+    [guardian], [executor] = served.guardians, served.executors
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    assert executor.begin()
+    guardian.link.cut()
+    executor.link.cut()
+    served.pass_time(limits.RECONNECT_GRACE_S / 2)
+    guardian.link.connect()
+    served.pass_time(limits.EXECUTOR_RETURN_S / 2)
+    executor.finish()
+    executor.link.connect()
+    served.work()
+    assert client.texts == ["echo 1"]
+    assert client.replies[0].attempt == 1

@@ -496,3 +496,69 @@ def test_a_client_that_was_cut_off_keeps_nothing_in_memory(served: World) -> Non
     peer.client()
     peer.say(m.Goodbye())
     assert (client.books, client.ended) == ({}, True)
+
+
+def test_the_worker_that_offers_more_than_is_known_here_is_refused(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SERVICES_MAX", 3)  # the broker's own, and `echo`
+    refusal = Peer(served).worker("another")
+    assert isinstance(refusal, m.Refusal)
+    assert refusal.code == "too_many_services"
+
+
+def test_a_client_with_too_many_services_at_once_is_told_so(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SERVICES_PER_CLIENT_MAX", 1)
+    served.guardian({"other": echo})
+    served.pump()
+    peer = Peer(served)
+    peer.client()
+    peer.say(m.Ask("echo", 1, ["x"]), m.Ask("other", 1, ["x"]))
+    [ended] = [each for each in peer.hear() if isinstance(each, m.Ended)]
+    assert (ended.service, ended.outcome) == ("other", "overloaded")
+    assert "1 services are asked at once" in ended.text
+
+
+def test_a_worker_vouches_for_so_many_executors_and_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EXECUTORS_PER_WORKER_MAX", 1)
+    peer = Peer(world)
+    peer.worker("a", keys=[key(1)])
+    peer.say(m.Vouch(hashlib.sha256(key(2)).digest()))
+    [refusal] = peer.hear()
+    assert isinstance(refusal, m.Refusal)
+    assert "more executors than allowed" in refusal.text
+
+
+def test_a_worker_cannot_end_the_executors_of_another(world: World) -> None:
+    owner, other, executor = Peer(world), Peer(world), Peer(world)
+    owner.worker("a", keys=[key(1)])
+    other.worker("a")
+    assert isinstance(executor.executor(key(1)), m.ExecutorGreeting)
+    other.say(m.Lost(hashlib.sha256(key(1)).digest(), 1, "a lie"))
+    executor.say(m.Heartbeat(0.5))
+    assert executor.hear() == [m.Heartbeat(limits.HEARTBEAT_S)]
+
+
+def test_a_stranger_that_does_not_read_has_nothing_waiting(world: World) -> None:
+    peer = Peer(world)
+    peer.say(m.Heartbeat(0.5))
+    assert peer.hear(peer.route) == []
+    assert peer.hear() == []
+    world.broker.break_off(peer.route, "bytes that are no message", world.now)
+    assert peer.hear() == [m.Refusal("protocol", "bytes that are no message")]
+
+
+def test_numbers_that_were_never_asked_leave_no_gap_once_they_are_acknowledged(
+    served: World,
+) -> None:
+    peer = Peer(served)
+    peer.client()
+    peer.say(m.Ask("echo", 1, ["x"]), m.Ask("echo", 3, ["x"]))
+    [client] = served.broker._clients.values()
+    assert client.gaps == 2
+    peer.say(m.Ack("echo", [(3, 2), (2, 2)]))
+    assert client.gaps == 1

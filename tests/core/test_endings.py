@@ -295,3 +295,53 @@ def test_only_workers_are_told_of_void_leases() -> None:
     worker.vouched[b"key"] = None
     worker.has_stops = True
     assert worker.take() == []
+
+
+def test_whoever_leaves_has_what_is_void_already_stopped_once(
+    world: World, client: ClientPeer, guardian: GuardianPeer
+) -> None:
+    client.ask("echo 1")
+    world.pump()
+    cancel(world, client, (1, 1))
+    assert stops(guardian) == [(1, 1)]
+    world.dismiss_client(client)
+    world.pump()
+    assert stops(guardian) == []
+
+
+def test_a_guardian_that_comes_back_is_told_of_nothing_that_is_wanted(
+    world: World, client: ClientPeer, guardian: GuardianPeer
+) -> None:
+    client.ask("echo 1")
+    world.pump()
+    guardian.link.cut()
+    guardian.link.connect()
+    world.pump()
+    assert stops(guardian) == []
+
+
+def test_the_grace_begins_again_with_each_worker_that_leaves(
+    world: World, client: ClientPeer
+) -> None:
+    world.pass_time(limits.START_GRACE_S)
+    world.kill_guardian(world.guardians[0])
+    world.pass_time(limits.NO_WORKER_GRACE_S)
+    client.ask("echo 1")
+    world.pump()
+    other = world.guardian({"echo": lambda line: line}, procs=0)
+    world.pass_time(limits.NO_WORKER_GRACE_S / 2)
+    world.kill_guardian(other)
+    world.pass_time(limits.NO_WORKER_GRACE_S * 0.75)
+    assert client.outcomes == []
+    world.pass_time(limits.NO_WORKER_GRACE_S)
+    expect(client, "no_worker")
+
+
+def test_each_void_lease_is_told_once(
+    world: World, client: ClientPeer, guardian: GuardianPeer
+) -> None:
+    client.ask(*[f"echo {n}" for n in range(1, 6)])
+    world.pump()
+    cancel(world, client, (2, 2))
+    cancel(world, client, (4, 4))
+    assert stops(guardian) == [(2, 2), (4, 4)]

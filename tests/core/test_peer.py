@@ -137,3 +137,10 @@ def test_nothing_is_said_within_a_session_that_is_cut() -> None:
     session = a_greeted_session()
     session.disconnected()
     assert session.outgoing(0.0) == []
+
+
+def test_what_belongs_into_a_session_says_nothing_outside_of_one() -> None:
+    session = a_greeted_session()
+    say(session, m.Heartbeat(9.0))
+    assert session.is_greeted
+    assert session.heard_at == 1.0

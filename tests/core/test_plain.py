@@ -225,3 +225,32 @@ def test_held_lines_are_looked_at_once_a_round_however_many_workers_come(
         world.guardian({"gcd": gcd}, procs=0)
     world.broker_round()
     assert looks == [world.now]
+
+
+def test_a_worker_that_found_the_native_way_is_not_waited_for_any_more(world: World) -> None:
+    world.broker.plain.subscription(b"\x01linebus/", world.now)
+    assert world.broker.plain.undecided(world.now)
+    world.broker.plain.worker_came(world.now, discovered=True)
+    assert not world.broker.plain.undecided(world.now)
+
+
+def test_a_line_that_found_its_worker_leaves_a_timer_that_does_nothing(world: World) -> None:
+    ask(world, "gcd 12 18")
+    world.guardian({"gcd": gcd})
+    world.work()
+    assert world.published == ["gcd for 12 18 is 6"]
+    world.pass_time(2 * limits.NO_WORKER_GRACE_S)
+    assert world.published == ["gcd for 12 18 is 6"]
+
+
+def test_plain_lines_beyond_their_own_share_end_where_all_is_used_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", 0)
+    monkeypatch.setattr(limits, "PLAIN_HELD_BYTES_MAX", 1_000)
+    world.guardian({"gcd": gcd}, procs=0)
+    world.pump()
+    for _ in range(10):
+        ask(world, "gcd 12 18")
+    assert 0 < len(world.published) < 10
+    assert all("holds as much as it can" in text for text in world.published)

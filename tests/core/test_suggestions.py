@@ -1,3 +1,5 @@
+import pytest
+
 from linebus import limits
 from linebus.core.suggestions import Suggestions
 
@@ -42,3 +44,20 @@ def test_memory_is_bounded() -> None:
     for n in range(5_000):
         suggestions.nearest(f"name{n}", lambda: ["echo"], float(n))
     assert len(suggestions._nearest) <= limits.SUGGESTIONS_CACHED_MAX
+
+
+def test_names_that_would_take_too_many_comparisons_wait_for_the_next_second() -> None:
+    suggestions = Suggestions()
+    half = [f"n{n}" for n in range(limits.COMPARISONS_PER_S_MAX * 2 // 3)]
+    known = [*half, "isprime"]
+    assert suggestions.nearest("isprme", lambda: known, 5.0) == "isprime"
+    assert suggestions.nearest("isprm", lambda: known, 5.0) is None
+    assert suggestions.nearest("isprm", lambda: known, 6.0) == "isprime"
+
+
+def test_only_so_many_names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SUGGESTIONS_CACHED_MAX", 1)
+    suggestions = Suggestions()
+    for name in ("isprme", "isprm"):
+        assert suggestions.nearest(name, lambda: ["isprime"], 5.0) == "isprime"
+    assert list(suggestions._nearest) == ["isprm"]

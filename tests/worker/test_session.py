@@ -260,3 +260,14 @@ def test_other_refusals_are_for_good(code: str, error: type[Exception]) -> None:
     session.connected(0.0)
     with pytest.raises(error, match="full house"):
         refuse(session, code, 0.0)
+
+
+def test_what_only_others_are_told_is_passed_over() -> None:
+    guardian, executor = a_guardian(), an_executor()
+    guardian.connected(0.0)
+    greet_guardian(guardian, guardians_hello(guardian).nonce)
+    strange = native.encode([m.Ended("echo", 1, 1, "expired", ""), m.Received(3)])[0]
+    guardian.receive(TOKEN, strange, 0.1)
+    executor.receive(TOKEN, strange, 0.1)
+    assert guardian.take_stops() == []
+    assert said(guardian, 0.2) == said(executor, 0.2) == []

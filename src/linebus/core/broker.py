@@ -108,7 +108,7 @@ class Broker:
                 self._greet_client(route, hello, now)
             case m.WorkerHello():
                 self._greet_worker(route, hello, now)
-            case m.ExecutorHello():
+            case _:
                 self._greet_executor(route, hello, now)
 
     def _greet_client(self, route: Route, hello: m.ClientHello, now: float) -> None:
@@ -514,7 +514,8 @@ class Broker:
                 self._end_client(session)
             case Worker():
                 self._end_worker(session, now)
-            case Executor():
+            case _:
+                assert isinstance(session, Executor), "there are three kinds"
                 self._end_executor(session, now)
 
     def _end_client(self, client: Client) -> None:
@@ -576,12 +577,13 @@ class Broker:
                     self._not_back(about, now)
                 case Cause.WORKER_SILENT, Worker():
                     self._worker_silent(about, now)
-                case Cause.PLAIN_HOLD_OVER, None:
+                case _:
+                    assert cause is Cause.PLAIN_HOLD_OVER, "the last one"
                     self.plain.hold_over(now)
         self.plain.settle(now)
 
     def _not_back(self, session: Session, now: float) -> None:
-        if session.ended or session.route is not None:
+        if session.route is not None:
             return
         back_until = session.lost_at + self._absence_s(session)
         if now < back_until:
@@ -591,8 +593,6 @@ class Broker:
 
     def _worker_silent(self, worker: Worker, now: float) -> None:
         silent_at = worker.heard_at + self._silence_s()
-        if worker.ended:
-            return
         if now < silent_at:
             self._timers.set(silent_at, Cause.WORKER_SILENT, worker)
         else:
