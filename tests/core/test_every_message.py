@@ -9,7 +9,7 @@ import pytest
 
 from linebus import limits
 from linebus.core.clients import count_of
-from linebus.core.lifecycle import ENDS, State
+from linebus.core.lifecycle import ENDS, Outcome, State
 from linebus.testing.world import World
 from linebus.wire import messages as m
 from tests.core.test_broker_bounds import Peer, key
@@ -18,12 +18,12 @@ KEY_HASH = b"h" * 32
 # The states of the lifecycle, and those before and after it. What is received is so only while its
 # message is looked at.
 STATES = ["never asked", "queued", "leased", "ended", "acknowledged"]
-AFTER = {
+AFTER: dict[str, set[Outcome]] = {
     "never asked": set().union(*ENDS.values()),  # the message may ask it
     "queued": ENDS[State.QUEUED] | ENDS[State.LEASED],
     "leased": ENDS[State.LEASED] | ENDS[State.QUEUED],  # it may come back to the queue
-    "ended": {"answered"},
-    "acknowledged": {"answered"},
+    "ended": {Outcome.ANSWERED},
+    "acknowledged": {Outcome.ANSWERED},
 }
 SENDERS = ["client", "worker", "executor", "stranger", "cut client", "client that left"]
 MESSAGES: list[m.FromPeer] = [
