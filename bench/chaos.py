@@ -2,7 +2,7 @@
 
     python bench/chaos.py [SECONDS] [SEED]        (make chaos; 180 seconds by default)
 
-The seed is printed; it settles which faults come in which order, not what the kernel makes of them.
+The seed is printed; it settles what is drawn; what the kernel makes of that may shift later draws.
 A recovery is the time from a fault until a client has a reply to a line that was asked after it:
 "first" the first client that has one, "all" the last. Where something is stopped, stalled or
 delayed for a while, the time counts from when that is over. It fails where a line is not answered

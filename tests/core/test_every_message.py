@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from linebus import limits
-from linebus.core.clients import count_of
 from linebus.core.lifecycle import ENDS, Outcome, State
 from linebus.testing.world import World
 from linebus.wire import messages as m
+from linebus.wire.messages import count_of
 from tests.core.test_broker_bounds import Peer, key
 
 KEY_HASH = b"h" * 32
