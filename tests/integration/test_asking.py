@@ -145,7 +145,9 @@ def test_a_deadline_is_exit_code_4(bus: Home) -> None:
 def test_a_deadline_holds_for_lines_on_stdin_too(bus: Home) -> None:
     with Gate(bus.folder) as gate:
         asking = bus.start("ask", "-", "--timeout", 0.1, "--bus", bus.address)
-        asking.write(f"gcd 12 18\n{gate.line}\n")
+        asking.write("gcd 12 18\n")
+        asking.wait_for_lines(1)
+        asking.write(f"{gate.line}\n")
         asking.end_input()
         gate.wait_for_arrival()
         assert asking.wait() == 4
@@ -159,11 +161,11 @@ def test_a_deadline_that_is_met_changes_nothing(bus: Home) -> None:
 @pytest.mark.parametrize("from_stdin", [True, False], ids=["stdin", "arguments"])
 def test_ctrl_c_is_exit_code_130_and_silent(bus: Home, from_stdin: bool) -> None:
     with Gate(bus.folder) as gate:
-        words = ["-"] if from_stdin else ["gcd 12 18", gate.line]
-        asking = bus.start("ask", *words, "--bus", bus.address)
+        asking = bus.start("ask", "-" if from_stdin else gate.line, "--bus", bus.address)
         if from_stdin:
-            asking.write(f"gcd 12 18\n{gate.line}\n")
-        assert asking.wait_for_lines(1) == ["gcd for 12 18 is 6"]
+            asking.write("gcd 12 18\n")
+            assert asking.wait_for_lines(1) == ["gcd for 12 18 is 6"]
+            asking.write(f"{gate.line}\n")
         gate.wait_for_arrival()
         asking.press_ctrl_c()
         assert asking.wait() == 130
