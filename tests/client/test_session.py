@@ -417,3 +417,23 @@ def test_a_line_is_measured_in_bytes() -> None:
         reason = why_unfit(line)
         assert reason is not None
         assert "too long" in reason
+
+
+def test_idle_streams_are_not_looked_for_at_each_of_many_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+    usual = ClientSession._forget_idle_streams
+
+    def look(session: ClientSession) -> None:
+        nonlocal looks
+        looks += 1
+        usual(session)
+
+    monkeypatch.setattr(ClientSession, "_forget_idle_streams", look)
+    session = ClientSession(bytes(limits.SESSION_BYTES), "test")
+    for number in range(20 * limits.SERVICES_PER_CLIENT_MAX):
+        stream = session.stream(f"name{number}")
+        stream.fresh.append("")
+        session.commit(stream)
+    assert looks < 10

@@ -214,6 +214,7 @@ class ClientSession(PeerSession):
         super().__init__(ident)
         self._program = program
         self._streams: dict[str, Stream] = {}
+        self._forget_at = limits.SERVICES_PER_CLIENT_MAX
         self._window_lines = limits.WINDOW_LINES
         self._heartbeat_s = limits.HEARTBEAT_S
         self._heartbeat_at = inf
@@ -232,8 +233,10 @@ class ClientSession(PeerSession):
         """Return the stream to a service, whose name must be well formed."""
         stream = self._streams.get(service)
         if stream is None:
-            if len(self._streams) >= limits.SERVICES_PER_CLIENT_MAX:
+            if len(self._streams) >= self._forget_at:
                 self._forget_idle_streams()
+                # Where few are idle, not at each new name: that would be quadratic.
+                self._forget_at = max(limits.SERVICES_PER_CLIENT_MAX, 2 * len(self._streams))
             stream = self._streams[service] = Stream(service, self._start)
         return stream
 
