@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test coverage oracle sim mechanisms fuzz hostile chaos check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test coverage oracle sim mechanisms fuzz hostile chaos workers check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -76,6 +76,9 @@ hostile: $(VENV)/.dev ## attacks of all kinds at full speed beside honest peers;
 
 chaos: $(VENV)/.dev ## kill, stop and cut real processes under load, check each reply; ARGS='180 7': seconds, seed
 	@$(BIN)/python bench/chaos.py $(ARGS)
+
+workers: $(VENV)/.dev ## what an executor costs, how soon its death is mended, what a long line holds up
+	@$(BIN)/python bench/workers.py $(ARGS)
 
 bench: $(VENV)/.run ## measure this machine
 	@$(BIN)/python bench/isprime.py $(ARGS)

@@ -151,12 +151,27 @@ GRACE_STEP_S = 0.05
 DEADLINE_LOOK_S = 60.0
 EXPECTED_SERVICES_MAX = 1_024
 
+# An executor has at most two slices under way; one of lines whose cost nobody has measured yet has
+# the second length.
 SLICE_S = 0.010
-SLICES_UNDER_WAY = 2
-FIRST_CREDIT_LINES = 16
+FIRST_SLICE_LINES = 16
 CREDIT_LINES_MAX = 8_192
 FLUSH_S = 0.0005
+# Texts are confirmed when there are so many; those that came out of their order sooner.
 RECEIVED_LINES = 2_048
+RECEIVED_BEYOND_LINES = 256
+# Lines of one async service that an executor works on at a time, unless the service says otherwise.
+AT_ONCE = 100
+AT_ONCE_MAX = 1_024
+# While executors work a guardian looks at them so often; after so long without work it rests.
+WATCH_S = 0.01
+WATCH_REST_S = 1.0
+# What waits behind a line that takes longer than this is handed back; a line that was about to
+# begin has begun after the second time.
+LONG_LINE_S = 0.02
+HAND_BACK_S = 0.001
+# No time limit of a service is shorter: a guardian does not look more often.
+TIME_LIMIT_LEAST_S = 0.05
 
 # A worker that finds the server full says hello again after this long, then ever less often.
 FULL_RETRY_S = 0.5
@@ -191,7 +206,7 @@ TESTING_CHUNK_LINES = 256
 # replaced only five seconds after lethal lines have killed them, nine times; ten seconds for one
 # to return; stuck lines; a queue of slow lines behind all this. The longest seen is 51 s.
 SIMULATOR_CALM_S = 120.0
-SIMULATOR_TRACE_EVENTS = 400
+SIMULATOR_TRACE_EVENTS = 40000
 
 # -- the server's memory ---------------------------------------------------------------------
 # How often it is looked at; how far it may grow before subscribers are looked at, and how much one

@@ -24,7 +24,7 @@ def books(client: Client) -> Books:
 
 
 def lease(books: Books) -> Lease:
-    return Lease(1, Run(books, 1, ["1 1", "2 2"], 100, 0.0), 0.5)
+    return Lease(1, Run(books, 1, ["1 1", "2 2"], 100, 0.0), 0.5, 0.001)
 
 
 def test_replies_are_kept_counted_and_announced(client: Client, books: Books) -> None:

@@ -59,19 +59,19 @@ def test_what_is_cut_off_keeps_what_is_wanted() -> None:
 
 
 def test_a_lease_is_split_so_that_the_line_at_hand_is_alone_and_charged() -> None:
-    lease = Lease(101, run(5), 0.0)
+    lease = Lease(101, run(5), 0.0, 0.001)
     before, struck, after = lease.strike(103)
     assert [r.lines for r in (before, struck, after)] == [["1", "2"], ["3"], ["4", "5"]]
     assert [r.strikes for r in (before, struck, after)] == [0, 1, 0]
 
 
 def test_a_lease_is_split_at_its_ends_without_empty_runs() -> None:
-    assert [r.count for r in Lease(101, run(3), 0.0).strike(101)] == [1, 2]
-    assert [r.count for r in Lease(101, run(3), 0.0).strike(103)] == [2, 1]
-    assert [r.strikes for r in Lease(101, run(1), 0.0).strike(101)] == [1]
+    assert [r.count for r in Lease(101, run(3), 0.0, 0.001).strike(101)] == [1, 2]
+    assert [r.count for r in Lease(101, run(3), 0.0, 0.001).strike(103)] == [2, 1]
+    assert [r.strikes for r in Lease(101, run(1), 0.0, 0.001).strike(101)] == [1]
 
 
 def test_a_lease_beside_the_position_stays_whole_and_uncharged() -> None:
     for position in (0, 100, 104):
-        [whole] = Lease(101, run(3), 0.0).strike(position)
+        [whole] = Lease(101, run(3), 0.0, 0.001).strike(position)
         assert (whole.count, whole.strikes) == (3, 0)

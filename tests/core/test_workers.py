@@ -53,13 +53,14 @@ def test_only_what_has_not_arrived_is_sent_again() -> None:
 
 def test_what_was_received_is_told_with_work_and_else_only_now_and_then() -> None:
     executor = an_executor(credit=10_000)
-    executor.answered = executor.sent = 5
+    executor.sent = 5
     assert executor.take() == []
     executor.grant(a_run(1), 0.0)
     [work] = executor.take()
     assert isinstance(work, Work)
     assert work.received == 5
-    executor.answered = executor.sent = 5 + limits.RECEIVED_LINES
+    executor.advance(executor.leases[0], 1)
+    executor.sent = 5 + limits.RECEIVED_LINES
     assert executor.take() == [Received(5 + limits.RECEIVED_LINES)]
     assert executor.take() == []
 

@@ -30,9 +30,15 @@ NUMBERS = st.integers(1, 6) | st.integers(1, limits.NUMBER_MAX)
 NUMBERS_OR_NONE = st.integers(0, 6) | st.integers(0, limits.NUMBER_MAX)
 LINES = st.lists(st.text(max_size=6), min_size=1, max_size=4)
 SECONDS = st.floats(0, 1_000, allow_nan=False)
+# What the world's broker calls streams, so that some of these are those of the evil executors.
+STREAMS = st.integers(1, 30).map(lambda number: b"token-%010d" % number)
 OFFERS = st.lists(
     st.builds(
-        m.Offer, st.sampled_from(["evil", "evil2"]), st.text(max_size=5), st.text(max_size=5)
+        m.Offer,
+        st.sampled_from(["evil", "evil2"]),
+        st.text(max_size=5),
+        st.text(max_size=5),
+        at_once=st.sampled_from([1, 3]),
     ),
     min_size=1,
     max_size=2,
@@ -66,6 +72,18 @@ MESSAGES = st.lists(
         st.builds(m.Cancel, ASKED, st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3)),
         st.builds(m.Vouch, HASHES),
         st.builds(m.Lost, HASHES, NUMBERS_OR_NONE, st.text(max_size=5)),
+        st.builds(
+            m.Lost,
+            HASHES,
+            NUMBERS_OR_NONE,
+            st.text(max_size=5),
+            STREAMS,
+            st.booleans(),
+            SECONDS,
+            st.booleans(),
+        ),
+        st.builds(m.HandBack, HASHES, STREAMS, NUMBERS),
+        st.builds(m.Skipped, NUMBERS, NUMBERS_OR_NONE),
         st.builds(m.Answers, NUMBERS, LINES, st.lists(st.integers(0, 5)), SECONDS, NUMBERS_OR_NONE),
         st.builds(m.Heartbeat, SECONDS),
         st.builds(m.Goodbye),

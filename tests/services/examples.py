@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import pytest
 
 from linebus.errors import Refused, UsageError
 from linebus.services.arguments import Argument, Rest
-from linebus.services.declare import Service, service
+from linebus.services.declare import Options, Service, service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,13 +88,7 @@ def refusal(of: Service[..., Any], args: str) -> str:
     return str(caught.value)
 
 
-def complaint(
-    function: Callable[..., object],
-    *,
-    reply: str | None = None,
-    usage: str | None = None,
-    name: str | None = None,
-) -> str:
+def complaint(function: Callable[..., object], **options: Unpack[Options]) -> str:
     with pytest.raises(UsageError) as caught:
-        service(reply=reply, usage=usage, name=name)(function)
+        service(**options)(function)
     return str(caught.value)

@@ -21,8 +21,9 @@ from linebus.core.endings import Endings
 from linebus.core.intervals import IntervalSet
 from linebus.core.ledger import Ledger
 from linebus.core.peer import PeerSession
+from linebus.core.returns import Returns
 from linebus.core.timers import Timers
-from linebus.core.workers import Executor
+from linebus.core.workers import Executor, Worker
 from linebus.testing.simulator import SimulationFailed, simulate
 from linebus.wire import messages as m
 from linebus.wire.messages import count_of
@@ -115,18 +116,17 @@ def texts_kept(patch: Patch) -> None:
 
 def texts_that_came_before_skipped(patch: Patch) -> None:
     """The broker believes that the first text is for the oldest line; executors send all again."""
-    usual = Broker._take_answers
+    usual = Returns.texts
 
-    def answers(self: Broker, executor: Executor, answers: m.Answers) -> str | None:
+    def taken(self: Returns, executor: Executor, answers: m.Answers) -> str | None:
         answers.first = executor.answered + 1
-        texts = answers.texts[: executor.sent - executor.answered]
-        if not texts:
+        answers.texts = answers.texts[: executor.sent - executor.answered]
+        if not answers.texts:
             return None
-        answers.texts = texts
-        answers.failed = [each for each in answers.failed if each < len(texts)]
+        answers.failed = [each for each in answers.failed if each < len(answers.texts)]
         return usual(self, executor, answers)
 
-    patch.setattr(Broker, "_take_answers", answers)
+    patch.setattr(Returns, "texts", taken)
 
 
 def texts_sent_again_carelessly(patch: Patch) -> None:
@@ -163,7 +163,7 @@ def held_lines_dropped(patch: Patch) -> None:
     usual = ExecutorSession.greeted
 
     def greeted(self: ExecutorSession, greeting: Any, now: float) -> None:  # noqa: ANN401
-        held, kept = list(self._held), list(self._kept)
+        held, kept = list(self._held), list(self._kept.values())
         usual(self, greeting, now)
         self._held.extend(held)
         self._unsent = [*kept]
@@ -223,28 +223,74 @@ def acknowledgements(patch: Patch) -> None:
 
 def strikes(patch: Patch) -> None:
     usual = Executor.end_leases
-    patch.setattr(Executor, "end_leases", lambda self, _position: usual(self, 0))
+    patch.setattr(Executor, "end_leases", lambda self, _position, **_more: usual(self, 0))
 
 
 def position(patch: Patch) -> None:
     """The first line that was not answered is charged, not the one at hand."""
     usual = Executor.end_leases
 
-    def end_leases(self: Executor, position: int) -> Any:  # noqa: ANN401
-        return usual(self, self.answered + 1 if position else 0)
+    def end_leases(self: Executor, position: int, **more: bool) -> Any:  # noqa: ANN401
+        return usual(self, self.answered + 1 if position else 0, **more)
 
     patch.setattr(Executor, "end_leases", end_leases)
 
 
 def deaths_told(patch: Patch) -> None:
-    def lost(self: GuardianSession, key_hash: bytes, *_: object) -> None:
-        self._executors.pop(key_hash, None)
+    def lost(self: GuardianSession, lost: m.Lost) -> None:
+        self._executors.pop(lost.executor, None)
 
     patch.setattr(GuardianSession, "lost", lost)
 
 
+def stream_of_the_lost(patch: Patch) -> None:
+    usual = Broker._lost
+
+    def lost(self: Broker, worker: Worker, lost: m.Lost, now: float) -> None:
+        executor = worker.vouched.get(lost.executor)
+        if executor is not None:
+            lost.stream = executor.stream
+        usual(self, worker, lost, now)
+
+    patch.setattr(Broker, "_lost", lost)
+
+
+def charged_at_once(patch: Patch) -> None:
+    usual = Executor.end_leases
+    patch.setattr(Executor, "end_leases", lambda self, position, **_more: usual(self, position))
+
+
+def broken_limits(patch: Patch) -> None:
+    """What breaks a limit is dispatched again, as if its executor had died by itself."""
+    patch.setattr(Returns, "broken", nothing)
+
+
+def taken_back_told(patch: Patch) -> None:
+    patch.setattr(ExecutorSession, "_taken_back", nothing)
+
+
+def skipped_lines_queued(patch: Patch) -> None:
+    patch.setattr(Returns, "_take_back", nothing)
+
+
+def skipped_lines_dropped(patch: Patch) -> None:
+    """An executor goes on with what it has said that it skips."""
+    usual = ExecutorSession.skip
+
+    def skip(self: ExecutorSession, rest: Any) -> None:  # noqa: ANN401
+        usual(self, rest)
+        self._skipped = None
+
+    patch.setattr(ExecutorSession, "skip", skip)
+
+
+def held_up(patch: Patch) -> None:
+    """Lines go to an executor that is long at one."""
+    patch.setattr(Executor, "is_held_up", property(lambda _self: False, nothing))
+
+
 def leases_ended(patch: Patch) -> None:
-    patch.setattr(Executor, "end_leases", lambda _self, _position: [])
+    patch.setattr(Executor, "end_leases", lambda _self, _position, **_more: [])
 
 
 def start_grace(patch: Patch) -> None:
@@ -316,7 +362,8 @@ def ended_sessions_unheard(patch: Patch) -> None:
 def _free(self: Executor, *, needs_route: bool, needs_credit: bool) -> int:
     if needs_route and self.route is None:
         return 0
-    return (self.credit if needs_credit else self.answered + 64) - self.sent
+    lines = (self.credit if needs_credit else self.answered + 64) - self.sent
+    return 0 if self.is_held_up else lines
 
 
 def route_for_dispatch(patch: Patch) -> None:
@@ -387,6 +434,13 @@ MECHANISMS: dict[str, Callable[[Patch], None]] = {
     "acknowledged replies are forgotten": acknowledgements,
     "strikes": strikes,
     "the line at hand is charged": position,
+    "… in the stream that it belongs to": stream_of_the_lost,
+    "… and those that it was at beside it": charged_at_once,
+    "what breaks a limit fails": broken_limits,
+    "skipped lines are queued again": skipped_lines_queued,
+    "… and not begun": skipped_lines_dropped,
+    "executors hear what was taken back": taken_back_told,
+    "nothing goes to an executor that is long at a line": held_up,
     "guardians tell of deaths": deaths_told,
     "ended leases are queued again": leases_ended,
     "grace at the start of a server": start_grace,

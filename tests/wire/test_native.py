@@ -56,6 +56,8 @@ from_peer: st.SearchStrategy[m.FromPeer] = st.one_of(
     st.builds(m.Cancel, names, intervals),
     st.builds(m.Vouch, keys),
     st.builds(m.Lost, keys, nonces, texts),
+    st.builds(m.HandBack, keys, streams, numbers),
+    st.builds(m.Skipped, numbers, nonces),
     st.builds(m.Answers, numbers, some_lines, offsets, seconds, nonces),
     st.builds(m.Heartbeat, seconds),
     st.builds(m.Goodbye),
@@ -76,7 +78,8 @@ from_server: st.SearchStrategy[m.FromServer] = st.one_of(
     st.builds(m.Replies, names, numbers, some_lines, offsets, nonces, nonces, seconds, seconds),
     st.builds(m.Ended, names, numbers, counts, texts, texts),
     st.builds(m.Work, numbers, names, some_lines, nonces),
-    st.builds(m.Received, nonces),
+    st.builds(m.Received, nonces, intervals),
+    st.builds(m.TakenBack, nonces),
     st.builds(m.Stop, keys, numbers, numbers),
     st.builds(m.Heartbeat, seconds),
 )
@@ -102,7 +105,7 @@ def test_what_the_server_says_comes_back_as_it_was(messages: list[m.FromServer])
 
 def test_the_strategies_know_every_message() -> None:
     kinds = (get_args(m.Hello), get_args(m.FromPeer), get_args(m.FromServer))
-    assert [len(kind) for kind in kinds] == [3, 8, 11]
+    assert [len(kind) for kind in kinds] == [3, 10, 12]
 
 
 # ---- hostile bytes ---------------------------------------------------------------------------

@@ -64,6 +64,13 @@ def hear(child: Child) -> Any:  # noqa: ANN401  whichever message comes
     raise AssertionError("nothing has come from the executor")
 
 
+def ended(child: Child) -> tuple[int, str]:
+    """Bury a child; return the line that is charged, and how the child ended."""
+    lost = child.bury()
+    assert (lost.executor, lost.failed) == (child.key_hash, False)
+    return lost.position, lost.reason
+
+
 def ask(child: Child, number: int, service: str, arguments: str) -> Any:  # noqa: ANN401
     child.control.write(pipes.PlainLine(number, service, arguments))
     return hear(child)
@@ -85,7 +92,7 @@ def test_a_child_that_cannot_load_says_why_and_ends(start: Callable[..., Child])
     assert "no built-in service is called 'no_such_service'" in unloadable.reason
     assert hear(child) is None
     assert child.process.wait(PATIENCE_S) == 1
-    assert child.bury() == (0, "ended with exit code 1")
+    assert ended(child) == (0, "ended with exit code 1")
 
 
 def test_what_a_service_reads_from_standard_input_is_empty(start: Callable[..., Child]) -> None:
@@ -115,7 +122,7 @@ def test_how_a_child_ended_is_told(
     hear(child)
     assert ask(child, 1, service, arguments) is None
     child.process.wait(PATIENCE_S)
-    assert child.bury() == (0, how)
+    assert ended(child) == (0, how)
 
 
 def test_the_line_at_hand_is_told_with_the_death(start: Callable[..., Child]) -> None:
@@ -124,7 +131,7 @@ def test_the_line_at_hand_is_told_with_the_death(start: Callable[..., Child]) ->
     child.position.cell[0] = 41
     child.kill()
     assert hear(child) is None
-    assert child.bury() == (41, "killed by SIGKILL")
+    assert ended(child) == (41, "killed by SIGKILL")
 
 
 def test_a_child_asked_to_stop_ends_with_success(start: Callable[..., Child]) -> None:
@@ -152,7 +159,7 @@ def test_burying_ends_a_child_that_hangs_and_gives_everything_back(
     hear(child)
     child.control.write(pipes.PlainLine(1, "hang", ""))
     descriptors = [child.report.descriptor, child.position.descriptor, child.control.descriptor]
-    assert child.bury() == (0, "killed by SIGKILL")
+    assert ended(child) == (0, "killed by SIGKILL")
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)

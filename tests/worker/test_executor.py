@@ -72,7 +72,7 @@ class Bench:
     def watching(self) -> Any:  # noqa: ANN401  a service
         @linebus.service
         def watch() -> str:
-            return str(self.position.read())
+            return str(self.position.cell[0])
 
         return watch
 
@@ -160,7 +160,7 @@ def test_a_service_that_is_not_offered_here_fails(bench: Bench) -> None:
 def test_the_line_at_hand_is_in_the_position_and_none_afterwards(bench: Bench) -> None:
     [answers] = bench.work(41, "watch", "", "", "")
     assert answers.texts == ["41", "42", "43"]
-    assert bench.position.read() == 0
+    assert bench.position.cell[0] == 0
 
 
 def test_what_is_done_is_sent_after_half_a_millisecond(bench: Bench) -> None:
@@ -202,7 +202,7 @@ def test_the_rest_of_a_slice_is_left_when_nobody_waits_for_it_any_more(bench: Be
     bench.step_s = 2 * limits.FLUSH_S
     [answers] = bench.work(1, "echo", "a", "b", "c")
     assert answers.texts == ["echoed a"]
-    assert bench.position.read() == 0
+    assert bench.position.cell[0] == 0
 
 
 def test_a_plain_line_is_answered_to_the_guardian(bench: Bench) -> None:

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 offers = st.builds(Offer, st.just("gcd"), st.text(max_size=9), st.text(max_size=9))
 to_guardian = st.one_of(
-    st.builds(pipes.Ready, st.lists(offers, max_size=3)),
+    st.builds(
+        pipes.Ready,
+        st.lists(offers, max_size=3),
+        st.lists(st.builds(pipes.Bounds, st.floats(0, 9), st.integers(0, 2**40)), max_size=3),
+        st.booleans(),
+    ),
+    st.builds(pipes.Awake),
+    st.builds(pipes.Leaving),
     st.builds(pipes.Unloadable, st.text()),
     st.builds(pipes.PlainText, st.integers(0, 2**53), st.text(), st.booleans()),
 )
@@ -28,6 +35,7 @@ to_executor = st.one_of(
     st.builds(pipes.Start, st.lists(st.text()), st.binary(), st.none() | st.text()),
     st.builds(pipes.Connect, st.text()),
     st.builds(pipes.PlainLine, st.integers(0, 2**53), st.text(), st.text()),
+    st.builds(pipes.Unwanted, st.integers(0, 2**53), st.integers(0, 2**53)),
 )
 
 

@@ -72,6 +72,10 @@ def test_missing_lines_are_asked_for_by_a_new_hello() -> None:
     assert session.next_service is None
 
 
+def taken_back(session: ExecutorSession, through: int) -> None:
+    session.receive(TOKEN, native.encode([m.TakenBack(through)])[0], 0.0)
+
+
 def test_texts_are_kept_until_the_broker_has_them() -> None:
     session = an_executor()
     work(session, 1, "a", "b", "c")
@@ -112,17 +116,91 @@ def test_another_stream_means_that_all_that_was_held_is_dropped() -> None:
     assert session.next_slice() == (1, "echo", ["x"], False)
 
 
-@pytest.mark.parametrize(
-    ("cost_s", "lines"),
-    [(1e-9, limits.CREDIT_LINES_MAX), (1e-3, 20), (1e-2, 2), (10.0, 2)],
-)
-def test_credit_follows_the_cost_of_a_line(cost_s: float, lines: int) -> None:
+def test_credit_counts_from_what_has_ended() -> None:
     session = an_executor()
-    work(session, 1, "a")
-    session.answer(1, ["A"], [], cost_s)
+    work(session, 1, "a", "b", "c")
+    session.answer(1, ["A", "B"], [], 0.1)
     [answers] = said(session)
     assert isinstance(answers, m.Answers)
-    assert answers.credit == 1 + lines
+    assert answers.credit == 2 + limits.CREDIT_LINES_MAX
+
+
+def test_what_is_skipped_is_not_handed_out_and_what_comes_after_it_is() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b", "c")
+    first = session.next_slice()
+    assert first is not None
+    session.answer(1, ["A"], [], 0.1)
+    session.skip(first._replace(first=2, lines=first.lines[1:]))
+    skipped = said(session)[-1]
+    assert skipped == m.Skipped(2, 1 + limits.CREDIT_LINES_MAX)
+    work(session, 4, "d")
+    work(session, 5, "e")
+    assert session.next_slice() is None
+    taken_back(session, 4)
+    assert session.next_slice() == (5, "echo", ["e"], False)
+    session.answer(5, ["E"], [], 0.1)
+    [answers] = said(session)
+    assert isinstance(answers, m.Answers)
+    assert answers.credit == 5 + limits.CREDIT_LINES_MAX
+
+
+def test_lines_are_taken_back_that_have_not_even_come() -> None:
+    session = an_executor()
+    work(session, 1, "a")
+    session.next_slice()
+    session.answer(1, ["A"], [], 0.1)
+    session.skip(None)
+    taken_back(session, 7)
+    work(session, 2, "b", "c")
+    assert session.next_slice() is None
+    work(session, 8, "h")
+    assert session.next_slice() == (8, "echo", ["h"], False)
+
+
+def test_what_was_skipped_is_said_again_after_a_cut_until_it_is_taken_back() -> None:
+    session = an_executor()
+    work(session, 1, "a", "b")
+    session.skip(session.next_slice())
+    said(session)
+    session.disconnected()
+    greet_executor(session, b"stream", answered=0)
+    assert said(session) == [m.Skipped(1, limits.CREDIT_LINES_MAX)]
+    assert session.next_slice() is None
+    taken_back(session, 2)
+    session.disconnected()
+    greet_executor(session, b"stream", answered=2)
+    assert said(session) == []
+
+
+def test_another_stream_has_nothing_that_was_skipped() -> None:
+    session = an_executor()
+    work(session, 1, "a")
+    session.skip(session.next_slice())
+    session.disconnected()
+    greet_executor(session, b"another", answered=0)
+    assert said(session) == []
+    work(session, 1, "x")
+    assert session.next_slice() == (1, "echo", ["x"], False)
+
+
+def test_an_answer_to_nothing_that_was_skipped_changes_nothing() -> None:
+    session = an_executor()
+    work(session, 1, "a")
+    taken_back(session, 9)
+    assert session.next_slice() == (1, "echo", ["a"], False)
+
+
+def test_texts_that_came_out_of_their_order_are_forgotten_by_their_numbers() -> None:
+    session = an_executor()
+    for number in range(1, 6):
+        work(session, number, "x")
+    for number in (3, 5, 2):
+        session.answer(number, [f"text {number}"], [], 0.1)
+    session.receive(TOKEN, native.encode([m.Received(0, [(3, 3), (5, 5)])])[0], 0.0)
+    session.disconnected()
+    greet_executor(session, b"stream", answered=0)
+    assert [a.first for a in said(session) if isinstance(a, m.Answers)] == [2]
 
 
 def test_long_texts_are_sent_in_several_messages() -> None:
@@ -179,7 +257,7 @@ def test_a_guardian_vouches_for_the_executors_that_live() -> None:
     session = a_guardian()
     session.vouch(b"1" * 32)
     session.vouch(b"2" * 32)
-    session.lost(b"1" * 32, 0, "killed")
+    session.lost(m.Lost(b"1" * 32, 0, "killed"))
     session.connected(0.0)
     hello = guardians_hello(session)
     assert (hello.executors, hello.discovered) == ([b"2" * 32], True)
@@ -191,7 +269,7 @@ def test_what_changes_between_hello_and_greeting_is_told_after_it() -> None:
     session.connected(0.0)
     hello = guardians_hello(session)
     session.vouch(b"2" * 32)
-    session.lost(b"1" * 32, 7, "killed by SIGKILL")
+    session.lost(m.Lost(b"1" * 32, 7, "killed by SIGKILL"))
     greet_guardian(session, hello.nonce)
     assert said(session) == [m.Vouch(b"2" * 32), m.Lost(b"1" * 32, 7, "killed by SIGKILL")]
 

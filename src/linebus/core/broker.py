@@ -10,7 +10,6 @@ else.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from linebus.core.endings import Endings
 from linebus.core.ledger import Ledger
 from linebus.core.lifecycle import Outcome, State
 from linebus.core.plain import PlainSide
+from linebus.core.returns import Returns
 from linebus.core.runs import Run
 from linebus.core.sessions import Route, Session, Token
 from linebus.core.timers import Cause, Timers
@@ -42,12 +42,6 @@ _STARTING = "the server has just started and awaits as many names as it can; ask
 _ASKED_TOO_OFTEN = (
     f"the server answers {limits.ADMIN_LINES_PER_S_MAX} lines a second about itself; ask later"
 )
-
-
-def _between(offsets: list[int], start: int, end: int) -> list[int]:
-    """Return those of the sorted offsets that lie in `start`…`end`, counted from `start`."""
-    here = offsets[bisect_left(offsets, start) : bisect_left(offsets, end)] if offsets else offsets
-    return [offset - start for offset in here]
 
 
 class Broker:
@@ -96,6 +90,7 @@ class Broker:
             self._stirred,
             grace_until,
         )
+        self._returns = Returns(self._ledger, self._endings)
         self._timers.set(grace_until, Cause.START_GRACE_OVER)
         self.plain.start(grace_until)
 
@@ -174,7 +169,7 @@ class Broker:
         greeting = m.ExecutorGreeting(hello.nonce, token, executor.stream, executor.answered)
         self._attach(executor, route, token, greeting, now)
         if goes_on:
-            executor.credit = hello.credit
+            executor.credit = max(executor.credit, hello.credit)
             executor.resume(hello.received)
         else:  # the stream starts anew at 1, with as much credit as there was beyond the answers
             executor.credit = max(0, hello.credit - hello.answered)
@@ -239,7 +234,9 @@ class Broker:
     def _receive_one(self, session: Session, message: m.FromPeer, now: float) -> str | None:
         match session, message:
             case Executor(), m.Answers():
-                return self._take_answers(session, message)
+                wrong = self._returns.texts(session, message)
+                self._stir(session)
+                return wrong
             case Client(), m.Ask():
                 # What is not taken here is asked again of the next server.
                 return None if self._is_draining else self._ask(session, message, now)
@@ -250,6 +247,12 @@ class Broker:
                     self._endings.cancel(books, intervals)
             case Worker(), m.Lost():
                 self._lost(session, message, now)
+            case Executor(), m.Skipped():
+                wrong = self._returns.skipped(session, message, now)
+                self._stir(session)
+                return wrong
+            case Worker(), m.HandBack():
+                self._hand_back(session, message, now)
             case Worker(), m.Vouch():
                 return self._vouch(session, message.executor)
             case _, m.Heartbeat():
@@ -414,45 +417,12 @@ class Broker:
                 books.see(first, last)
         self._ledger.hold(client, client.overhead - before)
 
-    # -- replies -----------------------------------------------------------------------------
-
-    def _take_answers(self, executor: Executor, answers: m.Answers) -> str | None:
-        texts, failed = answers.texts, answers.failed
-        skip = executor.answered + 1 - answers.first
-        if skip < 0 or answers.first + len(texts) - 1 > executor.sent:
-            return "texts for lines that were not sent"
-        if any(offset >= len(texts) for offset in failed):
-            return "a failed line beyond the texts"
-        failed.sort()
-        start = skip  # sent again after a reconnect: what is known already is passed over
-        while start < len(texts):
-            end = min(start + executor.leases[0].run.count, len(texts))
-            here = texts if end - start == len(texts) else texts[start:end]
-            self._deliver(executor, here, _between(failed, start, end), answers.ran_s)
-            start = end
-        executor.credit = answers.credit
-        self._stir(executor)
-        return None
-
-    def _deliver(
-        self, executor: Executor, texts: list[str], failed: list[int], ran_s: float
-    ) -> None:
-        lease = executor.leases[0]
-        run, count = lease.run, len(texts)
-        if not run.is_void:
-            self._ledger.deliver(lease, executor.number, texts, failed, ran_s)
-        self._ledger.hold(run.books.client, -run.drop(count))
-        lease.first += count
-        executor.answered += count
-        if not run.count:
-            executor.end_first_lease()
-
     # -- workers -----------------------------------------------------------------------------
 
     def _vouch_only_for(self, worker: Worker, key_hashes: list[bytes], now: float) -> None:
         wanted = set(key_hashes)
         for key_hash in [each for each in worker.vouched if each not in wanted]:
-            self._forget_executor(worker, key_hash, 0, "no longer vouched for", now)
+            self._forget_executor(worker, key_hash, now)
         for key_hash in key_hashes:
             self._vouch(worker, key_hash)
 
@@ -465,10 +435,21 @@ class Broker:
         return None
 
     def _lost(self, worker: Worker, lost: m.Lost, now: float) -> None:
-        self._forget_executor(worker, lost.executor, lost.position, lost.reason, now)
+        executor = worker.vouched.get(lost.executor)
+        if executor is not None and lost.stream != executor.stream:
+            lost.position = 0  # the number is one of another stream
+        if executor is not None and lost.failed:
+            self._returns.broken(executor, lost)
+        self._forget_executor(worker, lost.executor, now, lost)
+
+    def _hand_back(self, worker: Worker, hand_back: m.HandBack, now: float) -> None:
+        executor = worker.vouched.get(hand_back.executor)
+        if executor is not None and executor.stream == hand_back.stream:
+            self._returns.hand_back(executor, hand_back, now)
+            self._stir(executor)
 
     def _forget_executor(
-        self, worker: Worker, key_hash: bytes, position: int, reason: str, now: float
+        self, worker: Worker, key_hash: bytes, now: float, lost: m.Lost | None = None
     ) -> None:
         executor = worker.vouched.pop(key_hash, None)
         if self._vouchers.get(key_hash) is worker:
@@ -476,17 +457,18 @@ class Broker:
         if executor is not None:
             if executor.route is not None:  # it lives; its guardian may come back and vouch again
                 self._call_back(executor.route, m.HelloAgain(limits.VOUCH_RETRY_S))
-            self._end_executor(executor, now, position, reason)
+            self._end_executor(executor, now, lost)
 
-    def _end_executor(
-        self, executor: Executor, now: float, position: int = 0, reason: str = ""
-    ) -> None:
+    def _end_executor(self, executor: Executor, now: float, lost: m.Lost | None = None) -> None:
         if executor.worker.vouched.get(executor.key_hash) is executor:
             executor.worker.vouched[executor.key_hash] = None
         self._close(executor)
         executor.credit = 0
         self._stir(executor)
-        for run in reversed(executor.end_leases(position)):
+        position, reason, all_at_once = 0, "", False
+        if lost is not None:
+            position, reason, all_at_once = lost.position, lost.reason, lost.all_at_once
+        for run in reversed(executor.end_leases(position, all_at_once=all_at_once)):
             self._endings.requeue(run, reason, now)
 
     def _stir(self, executor: Executor) -> None:

@@ -86,6 +86,7 @@ class Directory:
         for offer in offers:
             service = self.get(offer.name) or Service(offer.name, now)
             service.offer = offer
+            service.at_once = offer.at_once
             self._services[offer.name] = service
             self._expected.pop(offer.name, None)
         names = tuple(sorted({offer.name for offer in offers}))

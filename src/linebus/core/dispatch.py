@@ -2,7 +2,8 @@
 
 A pool is all executors that offer the same services, so there are few pools however many
 executors there are. Executors without work come first; services of a pool take turns, and so do
-the clients of a service, a slice at a time.
+the clients of a service, a slice at a time. A slice is as long as SLICE_S of work, by what lines of
+the service have cost lately.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
+
+from linebus import limits
 
 if TYPE_CHECKING:
     from linebus.core.clients import Books
@@ -19,16 +22,24 @@ if TYPE_CHECKING:
     from linebus.wire.messages import Offer
 
 
+# How much the cost of the lines just worked on weighs against that of those before.
+_COST_WEIGHT = 0.5
+# No clock tells shorter durations apart.
+_COST_LEAST_S = 1e-8
+
+
 class Service:
     """A named kind of work: who offers it, and the clients' queues that wait for it."""
 
     __slots__ = (
         "absent_at",
         "askers",
+        "at_once",
         "dated",
         "expires_at",
         "is_awaited",
         "is_own",
+        "line_cost_s",
         "name",
         "offer",
         "pools",
@@ -41,6 +52,8 @@ class Service:
         self.name = name
         self.offer: Offer | None = None
         self.pools: list[Pool] = []
+        self.at_once = 1  # lines that an executor works on at a time
+        self.line_cost_s = 0.0  # what a line has cost lately; 0 while nobody knows
         self.absent_at = now
         self.is_own = False  # the broker answers it itself
         self.is_awaited = False  # a timer is set for the end of a grace
@@ -54,6 +67,28 @@ class Service:
     def is_idle(self) -> bool:
         """Whether nobody would miss it: no worker offers it and no client has books for it."""
         return not (self.pools or self.askers or self.is_own)
+
+    def note_cost(self, ran_s: float) -> None:
+        """Note what lines have cost just now, each."""
+        before = self.line_cost_s or ran_s
+        self.line_cost_s = max(_COST_LEAST_S, before + _COST_WEIGHT * (ran_s - before))
+
+    @property
+    def line_load_s(self) -> float:
+        """For how much of an executor's time a line of it counts, at most a slice's.
+
+        Where an executor works on several lines at a time, so many of them are two slices.
+        """
+        if self.at_once > 1:
+            return limits.SLICE_S / (self.at_once - 1)
+        if not self.line_cost_s:
+            return limits.SLICE_S / limits.FIRST_SLICE_LINES
+        return min(limits.SLICE_S, self.line_cost_s)
+
+    @property
+    def slice_lines(self) -> int:
+        """How many lines are dispatched at a time: one where their replies come in any order."""
+        return 1 if self.at_once > 1 else int(limits.SLICE_S / self.line_load_s)
 
     def queue(self, books: Books, run: Run) -> None:
         """Put a run at the end of its client's queue."""
@@ -151,7 +186,8 @@ class Pool:
             if takers and not self._idle:
                 break  # an idle executor of another pool comes first
             share = -(-service.waiting // (takers or 1))
-            executor.grant(service.slice(min(executor.free, share)), now)
+            count = min(executor.free, share, service.slice_lines)
+            executor.grant(service.slice(count), now)
             self.update(executor)
             granted[executor] = None
         return list(granted)

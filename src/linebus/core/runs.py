@@ -140,12 +140,14 @@ class Run:
 class Lease:
     """An executor's right to a slice: its numbers in the executor's stream, and the slice.
 
-    `first` is the number of the slice's first line that is left; both move together.
+    `first` is the number of the slice's first line that is left; both move together. Each line
+    counts for `line_load_s` of its executor's time.
     """
 
     first: int
     run: Run
     queued_s: float
+    line_load_s: float
     is_told: bool = False  # its guardian knows that it is void
 
     @property
@@ -157,7 +159,8 @@ class Lease:
         """Return the lease in parts whose lines are all wanted by the client, or none of them."""
         parts = []
         for run, is_wanted in self.run.divide(wanted):
-            parts.append((Lease(self.first, run, self.queued_s, self.is_told), is_wanted))
+            part = Lease(self.first, run, self.queued_s, self.line_load_s, self.is_told)
+            parts.append((part, is_wanted))
             self.first += run.count
         return parts
 

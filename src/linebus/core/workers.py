@@ -1,15 +1,16 @@
 """Workers: guardians' sessions, their executors' sessions, and the streams of lines to these.
 
 The way to an executor is a numbered stream. The broker numbers lines consecutively per session;
-credit is absolute; a lease is the interval between what was sent and what was answered.
+credit is absolute; a lease is an interval of what was sent and has not been answered.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core.intervals import IntervalSet
 from linebus.core.runs import Lease, Run
 from linebus.core.sessions import Session
 from linebus.wire.messages import Received, Stop, Work
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from linebus.core.clients import Books
     from linebus.core.dispatch import Pool
-    from linebus.core.intervals import IntervalSet
     from linebus.core.sessions import Route, Token
     from linebus.wire.messages import Message
+
+# Sums of a few hundred durations are as exact as this.
+_ROUNDING_S = 1e-9
 
 
 class Worker(Session):
@@ -62,8 +65,10 @@ class Worker(Session):
 class Executor(Session):
     """An executor's session and its numbered stream.
 
-    `sent` is the number of the last line dispatched to it, `answered` up to where texts have come;
-    what lies between is leased, in order.
+    `sent` is the number of the last line dispatched to it. `leases` are the intervals of what was
+    sent and has neither been answered nor taken back, in order; `in_flight` counts their lines,
+    `load_s` is about how long they will take. One that is held up is long at one line and will be
+    sent nothing until it has told how far it got.
     """
 
     def __init__(
@@ -75,25 +80,40 @@ class Executor(Session):
         self.worker = worker
         self.key_hash = key_hash
         self.sent = 0
-        self.answered = 0
         self.credit = 0
-        self.leases: deque[Lease] = deque()
+        self.leases: list[Lease] = []
+        self.in_flight = 0
+        self.load_s = 0.0
+        self.is_held_up = False
+        self._is_alone = False  # it has a line with strikes, and nothing shall be beside that
         self._told = 0
+        self._beyond = IntervalSet()
+        self._beyond_lines = 0
+
+    @property
+    def answered(self) -> int:
+        """The number up to which no line is leased any more."""
+        return self.leases[0].first - 1 if self.leases else self.sent
 
     @property
     def free(self) -> int:
-        """How many more lines it may be sent now."""
-        if self.route is None:
+        """How many more lines of the next slice it may be sent now, 0 while it has two slices."""
+        is_full = self.load_s > limits.SLICE_S + _ROUNDING_S
+        if self.route is None or self.is_held_up or self._is_alone or is_full:
             return 0
-        return min(self.credit, self.answered + limits.CREDIT_LINES_MAX) - self.sent
+        return min(self.credit - self.sent, limits.CREDIT_LINES_MAX - self.in_flight)
 
     def grant(self, run: Run, now: float) -> None:
         """Lease a slice to it: number the lines and queue them to be sent."""
         run.attempt += 1
-        lease = Lease(self.sent + 1, run, max(0.0, now - run.received_at))
+        line_load_s = run.books.service.line_load_s
+        lease = Lease(self.sent + 1, run, max(0.0, now - run.received_at), line_load_s)
         self.leases.append(lease)
         run.books.holders[self] += 1
         self.sent += run.count
+        self.in_flight += run.count
+        self.load_s += run.count * line_load_s
+        self._is_alone = self._is_alone or run.strikes > 0
         self._send(lease)
 
     def resume(self, received: int) -> None:
@@ -110,21 +130,85 @@ class Executor(Session):
 
     def take(self) -> list[Message]:
         """Hand out what is to be sent, and now and then what has been received."""
-        if not self.outbox and self.answered - self._told >= limits.RECEIVED_LINES:
-            self.outbox.append(Received(self.answered))
+        is_far = self.answered - self._told >= limits.RECEIVED_LINES and not self.outbox
+        if is_far or self._beyond_lines >= limits.RECEIVED_BEYOND_LINES:
+            beyond = list(self._beyond)
+            for start in range(0, max(1, len(beyond)), limits.GAPS_MAX):
+                part = beyond[start : start + limits.GAPS_MAX]
+                self.outbox.append(Received(self.answered, part))
             self._told = self.answered
+            self._beyond, self._beyond_lines = IntervalSet(), 0
         return super().take()
 
-    def end_first_lease(self) -> None:
-        """Note that all lines of the oldest lease are answered."""
-        self._let_go(self.leases.popleft())
+    # -- leases ------------------------------------------------------------------------------
 
-    def end_leases(self, position: int) -> list[Run]:
-        """End all leases; return their runs in order, the line at `position` with a strike."""
+    def lease_at(self, number: int) -> Lease | None:
+        """Return the first lease that has this line or later ones, None where there is none."""
+        leases = self.leases
+        if leases and leases[0].last >= number:
+            return leases[0]
+        index = bisect_left(leases, number, key=_last)
+        return leases[index] if index < len(leases) else None
+
+    def advance(self, lease: Lease, count: int) -> int:
+        """Note that the first lines of a lease are answered; return their share of the size."""
+        size = lease.run.drop(count)
+        self.in_flight -= count
+        self.load_s -= count * lease.line_load_s
+        if lease.run.count:
+            lease.first += count
+        else:
+            is_front = self.leases[0] is lease
+            del self.leases[0 if is_front else bisect_left(self.leases, lease.first, key=_first)]
+            self._let_go(lease)
+        return size
+
+    def confirm(self, first: int, last: int) -> None:
+        """Have it told that these texts have come, where they came before those of others."""
+        if last > self.answered:
+            self._beyond.add(first, last)
+            self._beyond_lines += last - first + 1
+
+    def line_alone(self, number: int) -> Lease | None:
+        """Cut a line out as a lease of its own, and return that; None where it is not leased."""
+        lease = self.lease_at(number)
+        if lease is None or lease.first > number:
+            return None
+        return next(part for part in self._divide(lease, number, number) if part.first == number)
+
+    def take_back(self, first: int) -> list[Run]:
+        """End what is leased from a number on, none of which has begun; return the runs."""
+        lease = self.lease_at(first)
+        if lease is None:
+            return []
+        if lease.first < first:
+            self._divide(lease, first, lease.last)
+        index = bisect_left(self.leases, first, key=_first)
+        back = self.leases[index:]
+        del self.leases[index:]
+        for each in back:
+            each.run.attempt -= 1
+            self.in_flight -= each.run.count
+            self.load_s -= each.run.count * each.line_load_s
+            self._let_go(each)
+        return [each.run for each in back]
+
+    def end_leases(self, position: int, *, all_at_once: bool = False) -> list[Run]:
+        """End all leases; return their runs in order, the line at `position` with a strike.
+
+        Where all that it did at once is to be charged, so are the lines of services of which it
+        works on several.
+        """
+        runs: list[Run] = []
         for lease in self.leases:
             self._let_go(lease)
-        runs = [run for lease in self.leases for run in lease.strike(position)]
+            if all_at_once and lease.run.books.service.at_once > 1:
+                lease.run.strikes += 1
+                runs.append(lease.run)
+            else:
+                runs += lease.strike(position)
         self.leases.clear()
+        self.in_flight, self.load_s = 0, 0.0
         return runs
 
     def void(self, books: Books, lines: IntervalSet) -> list[Run]:
@@ -133,7 +217,7 @@ class Executor(Session):
         Their numbers in the stream stay, and their texts will come and be passed over.
         """
         voided: list[Run] = []
-        leases: deque[Lease] = deque()
+        leases: list[Lease] = []
         for lease in self.leases:
             if lease.run.books is not books or lease.run.is_void:
                 leases.append(lease)
@@ -147,8 +231,27 @@ class Executor(Session):
         self.leases = leases
         return voided
 
+    def _divide(self, lease: Lease, first: int, last: int) -> list[Lease]:
+        """Put the parts of a lease in its place, cut around the lines numbered `first`…`last`."""
+        index = bisect_left(self.leases, lease.first, key=_first)
+        line = lease.run.first - lease.first
+        parts = [part for part, _ in lease.divide(IntervalSet([(line + first, line + last)]))]
+        self.leases[index : index + 1] = parts
+        lease.run.books.holders[self] += len(parts) - 1
+        return parts
+
     def _let_go(self, lease: Lease) -> None:
         holders = lease.run.books.holders
         holders[self] -= 1
         if not holders[self]:
             del holders[self]
+        if not self.in_flight:
+            self.load_s, self._is_alone = 0.0, False
+
+
+def _first(lease: Lease) -> int:
+    return lease.first
+
+
+def _last(lease: Lease) -> int:
+    return lease.last

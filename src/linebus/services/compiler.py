@@ -31,13 +31,17 @@ def compile_service(
     parameters: list[Parameter],
     render: Callable[[dict[str, str]], str],
     function: Callable[..., object],
-) -> Callable[[str], str]:
+    *,
+    is_async: bool = False,
+) -> Callable[[str], Any]:
     """Return the function from the text of a line's arguments to the text of its reply.
 
-    `render` gives the source of the reply, for the sources of the parameters' texts by name.
+    `render` gives the source of the reply, for the sources of the parameters' texts by name. Where
+    `function` is async, so is what is returned.
     """
-    body = [*_short_way(parameters, render), *_long_way(parameters, render)]
-    source = "\n    ".join(["def answer(args):", *body])
+    call = "await function" if is_async else "function"
+    body = [*_short_way(parameters, render, call), *_long_way(parameters, render, call)]
+    source = "\n    ".join([f"{'async ' * is_async}def answer(args):", *body])
     names: dict[str, Any] = {
         "Refused": Refused,
         "blanks": _BLANKS,
@@ -50,10 +54,12 @@ def compile_service(
         names |= {f"read{index}": parameter.convert, f"default{index}": parameter.default}
     code = compile(source, f"<linebus service {name!r}>", "exec")
     exec(code, names)  # noqa: S102 - the source holds nothing from outside but quoted literals
-    return cast("Callable[[str], str]", names["answer"])
+    return cast("Callable[[str], Any]", names["answer"])
 
 
-def _short_way(parameters: list[Parameter], render: Callable[[dict[str, str]], str]) -> list[str]:
+def _short_way(
+    parameters: list[Parameter], render: Callable[[dict[str, str]], str], call: str
+) -> list[str]:
     """Read short lines of plain integers (nearly all there are) without looking at each word.
 
     What int() made prints as what was typed only if that was ASCII digits with single blanks
@@ -74,12 +80,14 @@ def _short_way(parameters: list[Parameter], render: Callable[[dict[str, str]], s
         "        pass",
         "    else:",
         f"        if f'{' '.join(f'{{p{i}}}' for i in indexes)}' == args:",
-        f"            result = function({', '.join(f'p{i}' for i in indexes)})",
+        f"            result = {call}({', '.join(f'p{i}' for i in indexes)})",
         f"            return {render(typed)}",
     ]
 
 
-def _long_way(parameters: list[Parameter], render: Callable[[dict[str, str]], str]) -> list[str]:
+def _long_way(
+    parameters: list[Parameter], render: Callable[[dict[str, str]], str], call: str
+) -> list[str]:
     """Split, count, read each word, call, render."""
     texts = {each.name: f"p{i}" for i, each in enumerate(parameters)}
     joins = []
@@ -95,7 +103,7 @@ def _long_way(parameters: list[Parameter], render: Callable[[dict[str, str]], st
         *(readings or ["    pass"]),
         "except Refused as error:",
         '    raise Refused(f"{error}; usage: {usage}") from error',
-        f"result = function({', '.join(given)})",
+        f"result = {call}({', '.join(given)})",
         *joins,
         f"return {render(texts)}",
     ]

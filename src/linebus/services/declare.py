@@ -13,31 +13,87 @@ The types are the validation. A parameter is int, float, str (one word) or bool 
 the line, `Annotated[T, Argument(...)]` brings its own parser. Defaults and `*args: T` work.
 
 What a person types wrong is refused here. What the function itself raises passes through.
+
+A service says how much one line may take (`time_limit_s`, `memory_limit`) and after how many lines
+its process is replaced (`recycle_after`). An `async def` works on many lines at once. What is made
+once in each process, such as a model that is loaded, is made by `setup`:
+
+    @service(setup=load_model)
+    def classify(model: Model, text: Annotated[str, Rest]) -> str: ...
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
+    Any,
     Generic,
     ParamSpec,
+    TypedDict,
     TypeVar,
+    Unpack,
     overload,
 )
 
+from linebus import limits
 from linebus.errors import UsageError
 from linebus.services.compiler import as_sentence, as_value, compile_service
+from linebus.services.setup import Prepared, prepared_by
 from linebus.services.signature import hints_of, parameters_of, types_of, usage_of
 from linebus.wire import plain
 from linebus.wire.messages import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Options(TypedDict, total=False):
+    """What may be said of a service when it is declared.
+
+    `usage` is shown to whoever gets the arguments wrong. `reply` is a template of {parameter} and
+    {result}; without one the reply is str(result). `pure` promises that the same arguments always
+    give the same reply. `example` is a line that `linebus services` shows, such as `gcd 12 18`.
+
+    `setup` is called once in each process before it takes lines; what it returns is the function's
+    first argument. A generator yields that, and what follows its yield is done when the process
+    ends; services that name the same set-up share what it makes. A line that takes longer than
+    `time_limit_s` seconds fails, as does one during which the process has more than `memory_limit`
+    bytes; the process is replaced, and so it is after `recycle_after` lines. An async function
+    works on `at_once` lines at a time (default: 100).
+    """
+
+    usage: str
+    reply: str | None
+    pure: bool
+    name: str
+    example: str
+    setup: Callable[[], object]
+    time_limit_s: float
+    memory_limit: int
+    recycle_after: int
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a line may take, and what its process may have done. 0: there is no such bound.
+
+    `time_limit_s` is how long one line may take, `memory_limit` how many bytes the process may have
+    meanwhile; what exceeds them fails and its process is replaced. `recycle_after` is after how
+    many lines the process is replaced. `at_once` lines are worked on at a time.
+    """
+
+    time_limit_s: float = 0.0
+    memory_limit: int = 0
+    recycle_after: int = 0
+    at_once: int = 1
 
 
 class Service(Generic[P, R]):
@@ -49,6 +105,9 @@ class Service(Generic[P, R]):
     doc: str
     pure: bool
     function: Callable[P, R]
+    bounds: Bounds
+    prepared: Prepared | None
+    """What `setup` makes in each process that works on it; None where there is no such thing."""
     signature: str
     """The types, for people: `a: int, b: int -> int`."""
     example: str
@@ -57,30 +116,35 @@ class Service(Generic[P, R]):
     """The arguments text of a line (may be empty) to the text of its reply; raises Refused."""
     value: Callable[[str], str]
     """The same arguments to the function's result as JSON text; raises Refused."""
+    answer_async: Callable[[str], Coroutine[Any, Any, str]] | None
+    """What `answer` waits for where the function is async, else None."""
+    value_async: Callable[[str], Coroutine[Any, Any, str]] | None
+    """What `value` waits for where the function is async, else None."""
 
-    def __init__(
-        self,
-        function: Callable[P, R],
-        *,
-        usage: str | None = None,
-        reply: str | None = None,
-        pure: bool = False,
-        name: str | None = None,
-        example: str | None = None,
-    ) -> None:
+    def __init__(self, function: Callable[P, R], **options: Unpack[Options]) -> None:
         """Compile both ways; UsageError says which parameter of which service is wrong."""
         self.function = function
-        self.name = _checked_name(function, name)
+        self.name = _checked_name(function, options.get("name"))
+        setup = options.get("setup")
+        self.prepared = None if setup is None else prepared_by(setup, self.name)
+        is_async = inspect.iscoroutinefunction(function)
+        self.bounds = _checked_bounds(self.name, options, is_async=is_async)
         hints = hints_of(function, self.name)
-        parameters = parameters_of(function, hints, self.name)
-        self.usage = _checked_text(self.name, "usage", usage or usage_of(self.name, parameters))
+        parameters = parameters_of(function, hints, self.name, given=setup is not None)
+        usage = options.get("usage") or usage_of(self.name, parameters)
+        self.usage = _checked_text(self.name, "usage", usage)
         self.signature = types_of(parameters, hints)
-        self.example = _checked_example(self.name, example or "")
+        self.example = _checked_example(self.name, options.get("example", ""))
         self.doc = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-        self.pure = pure
-        sentence = functools.partial(as_sentence, self.name, reply)
-        self.answer = compile_service(self.name, self.usage, parameters, sentence, function)
-        self.value = compile_service(self.name, self.usage, parameters, as_value, function)
+        self.pure = options.get("pure", False)
+        called = function if self.prepared is None else self.prepared.first_for(function)
+        sentence = functools.partial(as_sentence, self.name, options.get("reply"))
+        answer, value = (
+            compile_service(self.name, self.usage, parameters, way, called, is_async=is_async)
+            for way in (sentence, as_value)
+        )
+        self.answer_async, self.value_async = (answer, value) if is_async else (None, None)
+        self.answer, self.value = map(_awaited, (answer, value)) if is_async else (answer, value)
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -94,34 +158,17 @@ class Service(Generic[P, R]):
 @overload
 def service(function: Callable[P, R], /) -> Service[P, R]: ...
 @overload
+def service(**options: Unpack[Options]) -> Callable[[Callable[P, R]], Service[P, R]]: ...
 def service(
-    *,
-    usage: str | None = None,
-    reply: str | None = None,
-    pure: bool = False,
-    name: str | None = None,
-    example: str | None = None,
-) -> Callable[[Callable[P, R]], Service[P, R]]: ...
-def service(
-    function: Callable[P, R] | None = None,
-    /,
-    *,
-    usage: str | None = None,
-    reply: str | None = None,
-    pure: bool = False,
-    name: str | None = None,
-    example: str | None = None,
+    function: Callable[P, R] | None = None, /, **options: Unpack[Options]
 ) -> Service[P, R] | Callable[[Callable[P, R]], Service[P, R]]:
-    """Make a function a service; also bare, as `@service`.
+    """Make a function a service; also bare, as `@service`. `Options` tells what may be said of it.
 
-    `reply` is a template of {parameter} and {result}; without one the reply is str(result).
-    `pure` promises that the same arguments always give the same reply. `example` is a line that
-    `linebus services` shows, such as `gcd 12 18`.
     Raises UsageError at once for whatever could not be served later.
     """
 
     def declare(function: Callable[P, R]) -> Service[P, R]:
-        return Service(function, usage=usage, reply=reply, pure=pure, name=name, example=example)
+        return Service(function, **options)
 
     return declare if function is None else declare(function)
 
@@ -137,10 +184,37 @@ def _checked_name(function: Callable[..., object], name: str | None) -> str:
     if found.startswith(RESERVED):
         message = f"{found!r} cannot be the name of a service; {RESERVED}… are the server's own"
         raise UsageError(message)
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        message = f"service {found!r} is async or a generator; make it a plain function"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        message = f"service {found!r} is a generator; have it return one result"
         raise UsageError(message)
     return found
+
+
+def _checked_bounds(name: str, options: Options, *, is_async: bool) -> Bounds:
+    time_limit_s, at_once = options.get("time_limit_s"), options.get("at_once")
+    least_s = limits.TIME_LIMIT_LEAST_S
+    if time_limit_s is not None and not least_s <= time_limit_s <= limits.WAIT_S_MAX:
+        raise UsageError(
+            f"time_limit_s={time_limit_s!r} of service {name!r} is not a number of seconds from"
+            f" {least_s} to {limits.WAIT_S_MAX:.0f}"
+        )
+    memory_limit, recycle_after = options.get("memory_limit"), options.get("recycle_after")
+    for what, count in (("memory_limit", memory_limit), ("recycle_after", recycle_after)):
+        if count is not None and count < 1:
+            raise UsageError(f"{what}={count!r} of service {name!r} is not 1 or more")
+    if at_once is not None and not is_async:
+        message = f"service {name!r} has at_once but is not async; write async def, or leave it out"
+        raise UsageError(message)
+    if at_once is not None and not 1 <= at_once <= limits.AT_ONCE_MAX:
+        message = f"at_once={at_once!r} of service {name!r} is not from 1 to {limits.AT_ONCE_MAX}"
+        raise UsageError(message)
+    lines = (at_once or limits.AT_ONCE) if is_async else 1
+    return Bounds(time_limit_s or 0.0, memory_limit or 0, recycle_after or 0, lines)
+
+
+def _awaited(answer: Callable[[str], Coroutine[Any, Any, str]]) -> Callable[[str], str]:
+    """Return a plain function that waits for an async one, in an event loop of its own."""
+    return lambda arguments: asyncio.run(answer(arguments))
 
 
 def _checked_text(name: str, what: str, text: str) -> str:

@@ -76,10 +76,17 @@ def hints_of(function: Callable[..., object], name: str) -> dict[str, object]:
 
 
 def parameters_of(
-    function: Callable[..., object], hints: dict[str, object], name: str
+    function: Callable[..., object], hints: dict[str, object], name: str, *, given: bool = False
 ) -> list[Parameter]:
-    """Return a function's parameters. Raises UsageError for one that no line can fill."""
+    """Return a function's parameters, but for the first where that is given otherwise.
+
+    Raises UsageError for one that no line can fill.
+    """
     found = list(inspect.signature(function).parameters.values())
+    if given and not found:
+        message = f"service {name!r} has a setup and no parameter for what that makes; give it one"
+        raise UsageError(message)
+    found = found[given:]
     parameters = [_parameter(each, hints, name) for each in found]
     for each in parameters[:-1]:
         if each.rest:

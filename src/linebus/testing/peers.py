@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
-from linebus.wire.messages import Offer, Stop
+from linebus.wire.messages import Lost, Offer, Stop
+from linebus.worker import position as page
 from linebus.worker.answering import answer_of, not_offered, offer_of
 from linebus.worker.session import ExecutorSession, GuardianSession, Slice
 
@@ -32,9 +33,16 @@ class Offered(NamedTuple):
     value: Answer
 
 
-def of_function(name: str, answer: Answer) -> Offered:
+def of_function(name: str, answer: Answer, at_once: int = 1) -> Offered:
     """Offer a plain function of text; asked for a value, it gives the same text."""
-    return Offered(Offer(name, f"{name} X", ""), answer, answer)
+    return Offered(Offer(name, f"{name} X", "", at_once=at_once), answer, answer)
+
+
+def hand_back(executor: ExecutorPeer) -> None:
+    """Have what is behind an executor's line given to others, as where that takes long."""
+    executor.page.cell[page.PAUSE] = 1
+    told = (executor.key_hash, executor.session.stream, executor.position)
+    executor.guardian.session.hand_back(*told)
 
 
 def of_service(service: AnyService) -> Offered:
@@ -74,6 +82,20 @@ class ClientPeer:
         return [str(reply.outcome) for reply in self.replies]
 
 
+class SharedPage:
+    """What an executor and its guardian share, without shared memory."""
+
+    def __init__(self, session: ExecutorSession) -> None:
+        """Start with no line at hand."""
+        self.cell = [0] * (1 + page.IS_WATCHED)
+        self._session = session
+
+    @property
+    def stream(self) -> bytes:
+        """What the executor's stream is called."""
+        return self._session.stream
+
+
 class ExecutorPeer:
     """An executor: works on one line at a time when it is told to.
 
@@ -88,12 +110,21 @@ class ExecutorPeer:
         self.guardian = guardian
         self.session = ExecutorSession(b"executor-%07d" % number, self.key)
         self.link = world.new_link(self.session)
-        self.position = 0
+        self.page = SharedPage(self.session)
         self.is_alive = True
         self.is_busy = False
         self._world = world
         self._slice: Slice | None = None
         self._generation = 0
+
+    @property
+    def position(self) -> int:
+        """The number of the line at hand in the executor's stream."""
+        return self.page.cell[page.NUMBER]
+
+    @position.setter
+    def position(self, number: int) -> None:
+        self.page.cell[page.NUMBER] = number
 
     @property
     def line(self) -> str:
@@ -113,13 +144,23 @@ class ExecutorPeer:
         if self.position and self._generation == self.session.generation:
             return True
         self.position = 0
-        if self._slice is None or self._generation != self.session.generation:
-            self._slice = self.session.next_slice()
+        if self._generation != self.session.generation:
+            self._slice = None
             self._generation = self.session.generation
+        if self.page.cell[page.PAUSE]:
+            self.pause()
+        elif self._slice is None:
+            self._slice = self.session.next_slice()
         if self._slice is None:
             return False
         self.position = self._slice.first
         return True
+
+    def pause(self) -> None:
+        """Say what has not been begun, since it was asked to begin nothing more."""
+        self.page.cell[page.PAUSE] = 0
+        rest, self._slice = self._slice, None
+        self.session.skip(rest)
 
     def finish(self, cost_s: float | None = None) -> None:
         """Answer the line that was begun, at the world's cost of a line or at this one.
@@ -193,7 +234,8 @@ class GuardianPeer:
         executor.is_alive = False
         executor.link.cut()
         self.world.remove(executor.link)
-        self.session.lost(executor.key_hash, executor.position, reason)
+        stream = executor.session.stream
+        self.session.lost(Lost(executor.key_hash, executor.position, reason, stream))
         if replace:
             self.start_executor()
 

@@ -56,7 +56,8 @@ class ClientHello(Message, tag="client"):
 class Offer(Struct, array_like=True):
     """One service that a worker offers, and what people are told of it.
 
-    `signature` names the types of the arguments and of the value, `example` is a line to try.
+    `signature` names the types of the arguments and of the value, `example` is a line to try. An
+    executor works on `at_once` lines of the service at a time, in any order where it is not 1.
     """
 
     name: OfferedName
@@ -64,6 +65,7 @@ class Offer(Struct, array_like=True):
     doc: Description
     signature: Description = ""
     example: Description = ""
+    at_once: Annotated[int, Meta(ge=1, le=limits.AT_ONCE_MAX)] = 1
 
 
 class WorkerHello(Message, tag="worker"):
@@ -85,8 +87,9 @@ class ExecutorHello(Message, tag="executor"):
     """An executor opens its session, showing its key, and says how far it got.
 
     `stream` is what the last greeting that it got called its stream, empty in a new session.
-    `received` is the number of the last line that has come, `answered` of the last one whose text
-    it has made, `credit` the number up to which it takes lines. All count from 0 in a new session.
+    `received` is the number of the last line that has come, `answered` how many have been answered
+    or passed over, `credit` the number up to which it takes lines. All count from 0 in a new
+    session.
     """
 
     nonce: Nonce
@@ -221,11 +224,31 @@ class Vouch(Message, tag="vouch"):
 
 
 class Lost(Message, tag="lost"):
-    """An executor has died while it worked on line `position` (0: on none)."""
+    """An executor has died while it worked on line `position` of its `stream` (0: on none).
+
+    Where `failed` is true the line broke a limit of its service after `ran_s`: it fails for that
+    reason. Otherwise it is dispatched again with a strike, and where `all_at_once` is true so are
+    those that the executor worked on beside it, since nobody can say which of them it was.
+    """
 
     executor: Key
     position: NumberOrNone
     reason: Description
+    stream: StreamId = b""
+    failed: bool = False
+    ran_s: Seconds = 0.0
+    all_at_once: bool = False
+
+
+class HandBack(Message, tag="hand_back"):
+    """An executor is long at line `position` of its stream: it has not begun what is behind it.
+
+    It will not begin it either, until it has said `skipped` and heard `taken_back`.
+    """
+
+    executor: Key
+    stream: StreamId
+    position: Number
 
 
 class Stop(Message, tag="stop"):
@@ -256,13 +279,30 @@ class Work(Message, tag="work"):
 
 
 class Received(Message, tag="received"):
-    """The broker has the texts up to this number; the executor may forget them."""
+    """The broker has the texts up to this number, and for `beyond`; these may be forgotten."""
+
+    through: NumberOrNone
+    beyond: Intervals = []
+
+
+class TakenBack(Message, tag="taken_back"):
+    """The answer to `skipped`: lines up to this number are not the executor's any more."""
 
     through: NumberOrNone
 
 
+class Skipped(Message, tag="skipped"):
+    """The executor has begun no line from `first` on; it waits for `taken_back` before it does."""
+
+    first: Number
+    credit: NumberOrNone
+
+
 class Answers(Message, tag="answers"):
-    """The texts for an executor's lines `first`, …, in order, and its credit from now on."""
+    """The texts for an executor's lines `first`, …, in order, and its credit from now on.
+
+    Lines of one message `work` are answered in order, different ones in any.
+    """
 
     first: Number
     texts: Lines
@@ -285,7 +325,7 @@ class Goodbye(Message, tag="goodbye"):
 
 
 Hello = ClientHello | WorkerHello | ExecutorHello
-FromPeer = Ask | Ack | Cancel | Vouch | Lost | Answers | Heartbeat | Goodbye
+FromPeer = Ask | Ack | Cancel | Vouch | Lost | HandBack | Answers | Skipped | Heartbeat | Goodbye
 FromServer = (
     ClientGreeting
     | WorkerGreeting
@@ -297,5 +337,6 @@ FromServer = (
     | Stop
     | Work
     | Received
+    | TakenBack
     | Heartbeat
 )

@@ -48,4 +48,5 @@ def failure(service: str, error: Exception) -> str:
 def offer_of(service: AnyService) -> Offer:
     """Return what a worker tells of a service."""
     told = (service.usage, service.doc, service.signature, service.example)
-    return Offer(service.name, *(text[: limits.DESCRIPTION_CHARS_MAX] for text in told))
+    usage, doc, signature, example = (text[: limits.DESCRIPTION_CHARS_MAX] for text in told)
+    return Offer(service.name, usage, doc, signature, example, service.bounds.at_once)

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from linebus import limits, process
 from linebus.worker import pipes
+from linebus.worker.memory import memory_of
 from linebus.worker.position import Position
-from linebus.worker.unwanted import Unwanted
+from linebus.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from linebus.wire.messages import Lost
 
 
 class Child:
@@ -28,9 +31,9 @@ class Child:
         """Start it; it will load `references` and connect to `address`, if there is one yet."""
         self.started_at = now
         self.is_ready = False
-        self.is_stopped = False  # killed, since nobody waited for its line
+        self.is_spare = False  # it waits until another one has ended
+        self.is_leaving = False  # it has done what it should and ends
         self.working_on: int | None = None
-        self.unwanted = Unwanted()
         key = os.urandom(limits.KEY_BYTES)
         self.key_hash = hashlib.sha256(key).digest()
         self.position = Position.create()
@@ -55,6 +58,7 @@ class Child:
         os.set_blocking(control, False)
         self.control = pipes.PipeWriter(control)
         self.control.write(pipes.Start(list(references), key, address))
+        self.watch = Watch(self.position, lambda: memory_of(self.process.pid))
 
     def stop(self) -> None:
         """Ask it to finish the line at hand and to end."""
@@ -64,13 +68,13 @@ class Child:
         """End it at once."""
         self.process.kill()
 
-    def bury(self) -> tuple[int, str]:
-        """Reap it, release what it held; return the line it worked on and how it ended."""
+    def bury(self) -> Lost:
+        """Reap it, release what it held; return what its end means for the line it worked on."""
         self.process.kill()  # its pipe is closed: whatever of it is left is of no use
         code = self.process.wait()
-        position = self.position.read()
+        lost = self.watch.lost(self.key_hash, process.how_it_ended(code))
         self.position.close()
         os.close(self.report.descriptor)
         if self.process.stdin is not None:
             self.process.stdin.close()
-        return position, process.how_it_ended(code)
+        return lost

@@ -25,7 +25,9 @@ from linebus.services.catalog import load
 from linebus.text import LogFormatter, show_what_ends_us
 from linebus.wire.native import escape_surrogates
 from linebus.worker import pipes
+from linebus.worker import position as page
 from linebus.worker.answering import answer_of, failure, not_offered, offer_of
+from linebus.worker.at_once import AtOnce
 from linebus.worker.position import Position
 from linebus.worker.session import ExecutorSession, Slice
 
@@ -49,8 +51,18 @@ class Executor:
         position: Position,
     ) -> None:
         """Connect where an address is known already."""
+        self._services = {service.name: service for service in services}
+        self._indexes = {service.name: index for index, service in enumerate(services)}
         self._answers = {service.name: service.answer for service in services}
         self._values = {service.name: service.value for service in services}
+        self._lines_left = {
+            service.name: service.bounds.recycle_after
+            for service in services
+            if service.bounds.recycle_after
+        }
+        self._is_spent = False  # it has done as many lines as it should
+        self._at_once: AtOnce | None = None
+        self._generation = 0
         self._key = start.key
         self._guardian_pid = os.getppid()
         self._control = control
@@ -79,13 +91,33 @@ class Executor:
                 if work is None:
                     self._exchange()
                 else:
-                    self._work(work)
+                    self._take_up(work)
                     # What another service does may take long: nothing waits for that.
                     if self._session.next_service != work.service or self._is_time_to_send():
                         self._send()
+            self._poller.unregister(self._signals.fileno())  # it stays readable
+            while self._at_once and not self._control.is_at_end and not self._is_orphan():
+                self._exchange()
             self._leave()
 
     # -- working -----------------------------------------------------------------------------
+
+    def _take_up(self, work: Slice) -> None:
+        """Do the lines of a slice, or begin them where the service does many at once."""
+        cell, name = self._position.cell, work.service
+        cell[page.SERVICE] = self._indexes.get(name, -1)
+        if not cell[page.IS_WATCHED]:
+            cell[page.IS_WATCHED] = 1
+            self._report.write(pipes.Awake())
+        left = self._lines_left.get(name)
+        if left is not None:
+            work = work._replace(lines=work.lines[:left])
+            self._lines_left[name] = left - len(work.lines)
+            self._is_spent = self._is_spent or not self._lines_left[name]
+        if work.service in self._services and self._services[name].answer_async:
+            self._begin(work)
+        else:
+            self._work(work)
 
     def _work(self, work: Slice) -> None:
         """Answer the lines of a slice, sending what is done every half a millisecond.
@@ -95,12 +127,16 @@ class Executor:
         first, service, lines, values = work
         answer = (self._values if values else self._answers).get(service, not_offered)
         cell, clock = self._position.cell, time.monotonic
+        rest: Slice | None = None
         texts: list[str] = []
         failed: list[int] = []
         begun_at = clock()
         send_at = max(begun_at, self._sent_at + limits.FLUSH_S)
         for number, arguments in enumerate(lines, first):
-            cell[0] = number
+            cell[0] = number  # page.NUMBER and page.PAUSE, written out for speed
+            if cell[3]:
+                rest = work._replace(first=number, lines=lines[number - work.first :])
+                break
             try:
                 text = answer(arguments)
             except Refused as error:
@@ -110,7 +146,7 @@ class Executor:
                 text = failure(service, error)
                 failed.append(len(texts))
             texts.append(text)
-            if (now := clock()) >= send_at and len(texts) < len(lines):
+            if (now := clock()) >= send_at and number - work.first + 1 < len(lines):
                 if not self._hand_over(first, texts, failed, now - begun_at):
                     return
                 first += len(texts)
@@ -119,6 +155,41 @@ class Executor:
         cell[0] = 0
         if texts:
             self._session.answer(first, texts, failed, clock() - begun_at)
+        if cell[3]:
+            self._pause(rest)
+
+    def _pause(self, rest: Slice | None) -> None:
+        """Say what has not been begun, since a line took long; others may have taken it over."""
+        self._position.cell[page.PAUSE] = 0
+        self._session.skip(rest)
+        self._send()
+
+    def _begin(self, work: Slice) -> None:
+        """Begin the lines of an async service; each is answered when it has ended."""
+        if self._at_once is None:
+            self._at_once = AtOnce()
+            self._poller.register(self._at_once.fileno(), zmq.POLLIN)
+        service = self._services[work.service]
+        answer = service.value_async if work.values else service.answer_async
+        assert answer is not None, "an async service has both"
+        limit_s = service.bounds.time_limit_s
+        for number, arguments in enumerate(work.lines, work.first):
+            self._at_once.begin(number, work.service, answer, arguments, limit_s)
+        self._position.cell[page.AT_ONCE] = len(self._at_once)
+
+    def _collect(self, at_once: AtOnce) -> None:
+        """Answer the lines of async services that have ended."""
+        for number, text, failed, ran_s in at_once.take_done():
+            self._session.answer(number, [text], [0] if failed else [], ran_s)
+        self._position.cell[page.AT_ONCE] = len(at_once)
+
+    def _drop_at_once(self) -> None:
+        """Give up what is under way: it belongs to a stream that has ended."""
+        if self._at_once is not None:
+            self._poller.unregister(self._at_once.fileno())
+            self._at_once.close()
+            self._at_once = None
+            self._position.cell[page.AT_ONCE] = 0
 
     def _hand_over(self, first: int, texts: list[str], failed: list[int], took_s: float) -> bool:
         """Send what is done in the middle of a slice; return whether the rest is still wanted."""
@@ -132,7 +203,10 @@ class Executor:
         return False
 
     def _is_to_end(self) -> bool:
-        return self._signals.received is not None or process.parent_is_gone(self._guardian_pid)
+        return self._is_spent or self._signals.received is not None or self._is_orphan()
+
+    def _is_orphan(self) -> bool:
+        return process.parent_is_gone(self._guardian_pid)
 
     def _is_time_to_send(self) -> bool:
         return time.monotonic() >= self._sent_at + limits.FLUSH_S
@@ -148,7 +222,9 @@ class Executor:
             self._dealer.close()
             self._dealer = None
             self._frames.clear()
+            self._drop_at_once()
             self._session = self._new_session()
+            self._generation = 0
         if address is None:
             return
         self._dealer = Dealer(self._context, address)
@@ -165,6 +241,8 @@ class Executor:
             self._look_at_connection(self._dealer, now)
         self._receive(now)
         self._session.tick(now)
+        if self._at_once is not None and self._at_once.fileno() in ready:
+            self._collect(self._at_once)
         if self._control.descriptor in ready:
             for message in self._control.read():
                 self.obey(message)
@@ -188,6 +266,11 @@ class Executor:
                 # Another process may fare better; the guardian sees to it, not too often.
                 log.error("an executor ends: %s", error)  # noqa: TRY400  the sentence says it all
                 raise SystemExit(1) from error
+        if self._session.generation != self._generation:  # numbers are those of another stream
+            self._generation = self._session.generation
+            self._position.cell[page.NUMBER] = 0
+            self._position.stream = self._session.stream
+            self._drop_at_once()
 
     def _send(self) -> None:
         if self._dealer is None:
@@ -199,12 +282,16 @@ class Executor:
         self._sent_at = now
 
     def _leave(self) -> None:
+        if self._is_spent:
+            self._report.write(pipes.Leaving())
         self._send()
         if self._dealer is not None:
             for first, body in self._session.last_words():
                 self._dealer.send(first, body)
             self._dealer.close()
         self._context.destroy(linger=limits.LINGER_MS)
+        for service in self._services.values():
+            _end_setup(service)
 
     # -- the guardian ------------------------------------------------------------------------
 
@@ -215,6 +302,9 @@ class Executor:
                 self._connect(address)
             case pipes.PlainLine(number=number, service=service, arguments=arguments):
                 self._report.write(self._answer_plain(number, service, arguments))
+            case pipes.Unwanted(first=first, last=last):
+                if self._at_once is not None:
+                    self._at_once.give_up(first, last)
             case _:
                 pass
 
@@ -227,11 +317,35 @@ class Executor:
 def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
     try:
         services = load(references)
+        for service in services:
+            _set_up(service)
     except ServiceNotLoaded as error:
         report.write(pipes.Unloadable(str(error)))
         return None
-    report.write(pipes.Ready([offer_of(service) for service in services]))
+    bounds = [pipes.Bounds(s.bounds.time_limit_s, s.bounds.memory_limit) for s in services]
+    is_recycled = any(service.bounds.recycle_after for service in services)
+    report.write(pipes.Ready([offer_of(each) for each in services], bounds, is_recycled))
     return services
+
+
+def _set_up(service: AnyService) -> None:
+    if service.prepared is None:
+        return
+    try:
+        service.prepared.begin()
+    except Exception as error:
+        log.exception("the setup of %s raised an exception", service.name)
+        what = f"{type(error).__name__}: {error}"
+        message = f"the setup of service {service.name!r} raised {what}; correct it there"
+        raise ServiceNotLoaded(message) from error
+
+
+def _end_setup(service: AnyService) -> None:
+    if service.prepared is not None:
+        try:
+            service.prepared.end()
+        except Exception:  # the process ends anyway, and others may have something to end
+            log.exception("the end of the setup of %s raised an exception", service.name)
 
 
 def _take_standard_input() -> int:

@@ -26,17 +26,20 @@ from linebus.net.dealer import Dealer, Event, new_context
 from linebus.version import __version__
 from linebus.wire import plain
 from linebus.worker import pipes, ports
+from linebus.worker import position as page
 from linebus.worker.children import Child
 from linebus.worker.news import InSession, NoServerYet, Offering, ServerFull
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
 from linebus.worker.session import GuardianSession
+from linebus.worker.watch import Broken, Long, Stuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linebus.wire.messages import Offer
     from linebus.worker.news import News
+    from linebus.worker.watch import Verdict
 
 log = logging.getLogger("linebus.worker")
 
@@ -67,6 +70,8 @@ class Guardian:
         self._context = new_context()
         self._children: dict[int, Child] = {}
         self._restart_at: list[float] = []
+        self._has_spare = False  # another executor than those at work waits
+        self._watched_until = 0.0
         self._restart_s = 0.0
         self._failures = 0
         self._offers: list[Offer] = []
@@ -121,7 +126,7 @@ class Guardian:
         self._hear_server(now)
         self._note_absence(now)
         self._session.tick(now)
-        self._stop_unwanted(now)
+        self._watch_children(now)
         if self._link is not None:
             self._hear_plain(self._link, now)
         if self._signals.received:
@@ -131,8 +136,9 @@ class Guardian:
     def _patience_ms(self, now: float) -> int | None:
         at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
         at = min(at, self._tell_absence_at)
-        if any(not child.unwanted.is_empty for child in self._children.values()):
-            at = min(at, now + limits.STOP_PATIENCE_S)
+        if self._watched_until:
+            is_pausing = any(child.watch.is_pausing for child in self._children.values())
+            at = min(at, now + (limits.HAND_BACK_S if is_pausing else limits.WATCH_S))
         if self._frames or any(child.control.is_waiting for child in self._children.values()):
             at = min(at, now + limits.STALLED_RETRY_S)
         if self._link is not None:
@@ -149,22 +155,52 @@ class Guardian:
             self._restart_at.clear()
         for _ in [at for at in self._restart_at if at <= now]:
             address = self._dealer.address if self._dealer is not None else None
-            try:
-                child = Child(self._config.references, address, now)
-            except OSError as error:  # no process or descriptor is to be had at the moment
-                log.warning("an executor cannot be started (%s); trying again", error)
+            child = self._start_child(address, now)
+            if child is None:
                 self._restart_at.append(now + limits.RESTART_S_MAX)
-                continue
-            self._children[child.report.descriptor] = child
-            self._poller.register(child.report.descriptor, zmq.POLLIN)
-            self._session.vouch(child.key_hash)
+            else:
+                self._session.vouch(child.key_hash)
         self._restart_at = [at for at in self._restart_at if at > now]
+
+    def _start_child(self, address: str | None, now: float) -> Child | None:
+        try:
+            child = Child(self._config.references, address, now)
+        except OSError as error:  # no process or descriptor is to be had at the moment
+            log.warning("an executor cannot be started (%s); trying again", error)
+            return None
+        self._children[child.report.descriptor] = child
+        self._poller.register(child.report.descriptor, zmq.POLLIN)
+        return child
+
+    def _replace(self, now: float, after_s: float) -> None:
+        """Have another executor take the place of one that has ended: the spare one at once."""
+        spare = next((each for each in self._children.values() if each.is_spare), None)
+        if spare is None or not spare.is_ready:
+            self._restart_at.append(now + after_s)
+            return
+        spare.is_spare = False
+        self._session.vouch(spare.key_hash)
+        if self._dealer is not None:
+            spare.control.write(pipes.Connect(self._dealer.address))
+        self._keep_spare(now)
+
+    def _keep_spare(self, now: float) -> None:
+        """Have one executor more than work, loaded and without a connection, where that pays."""
+        if self._has_spare and not any(each.is_spare for each in self._children.values()):
+            child = self._start_child(None, now)
+            if child is not None:
+                child.is_spare = True
 
     def _hear_child(self, child: Child, now: float) -> None:
         for message in child.report.read():
             match message:
-                case pipes.Ready(offers=offers):
-                    self._ready(child, offers, now)
+                case pipes.Ready():
+                    self._ready(child, message, now)
+                case pipes.Awake():
+                    self._watched_until = now + limits.WATCH_REST_S
+                case pipes.Leaving():
+                    child.is_leaving = True
+                    self._replace(now, 0.0)
                 case pipes.Unloadable(reason=reason) if not self._offers:
                     raise ServiceNotLoaded(reason)
                 case pipes.Unloadable(reason=reason):
@@ -175,48 +211,91 @@ class Guardian:
         if child.report.is_at_end:
             self._bury(child, now)
 
-    def _ready(self, child: Child, offers: list[Offer], now: float) -> None:
+    def _ready(self, child: Child, ready: pipes.Ready, now: float) -> None:
         child.is_ready = True
+        child.watch.names = [offer.name for offer in ready.offers]
+        child.watch.bounds = ready.bounds
         self._failures = 0
         if not self._offers:
-            self._offers = offers
-            self._session.offer(offers, now)
+            self._offers = ready.offers
+            self._session.offer(ready.offers, now)
             self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
             self._join_exercise()
-            names = [offer.name for offer in offers]
-            self._on_news(Offering(names, self._config.executors))
+            self._on_news(Offering(child.watch.names, self._config.executors))
+            is_limited = any(each.time_limit_s or each.memory_limit for each in ready.bounds)
+            self._has_spare = is_limited or ready.is_recycled
+            self._keep_spare(now)
 
     def _bury(self, child: Child, now: float) -> None:
         del self._children[child.report.descriptor]
         self._poller.unregister(child.report.descriptor)
-        position, how = child.bury()
-        if child.is_stopped:  # no line is to be charged for it
-            position, how = 0, "stopped, since nobody waits for its line any more"
-        self._session.lost(child.key_hash, position, how)
+        lost = child.bury()
+        if not child.is_spare:
+            self._session.lost(lost)
         if child.working_on is not None:
-            self._publish(self._relay.lost(child.working_on, how))
-        if self._signals.received:
+            self._publish(self._relay.lost(child.working_on, lost.reason))
+        if self._signals.received or child.is_leaving:
             return
         if not child.is_ready:
             self._failures += 1
             if not self._offers and self._failures >= limits.STRIKES_MAX:
-                raise ServiceNotLoaded(f"executors end before they are ready; the last {how}")
-        log.warning("an executor %s; another one is started", how)
-        if child.is_stopped or now - child.started_at >= limits.SHORT_LIFE_S:
+                raise ServiceNotLoaded(
+                    f"executors end before they are ready; the last {lost.reason}"
+                )
+        log.warning("an executor is replaced: %s", lost.reason)
+        if child.is_spare:
+            self._keep_spare(now)
+            return
+        if child.watch.sentence is not None or now - child.started_at >= limits.SHORT_LIFE_S:
             self._restart_s = 0.0
-        self._restart_at.append(now + self._restart_s)
+        self._replace(now, self._restart_s)
         self._restart_s = min(max(limits.RESTART_S, 2 * self._restart_s), limits.RESTART_S_MAX)
 
-    def _stop_unwanted(self, now: float) -> None:
-        """Kill executors that have been for a while at lines that nobody waits for."""
+    # -- at work -----------------------------------------------------------------------------
+
+    def _watch_children(self, now: float) -> None:
+        """Look at executors while they work; rest when they have not for a while."""
+        self._note_unwanted(now)
+        if not self._watched_until:
+            return
+        is_at_work = False
+        for child in self._children.values():
+            verdict = child.watch.look(now)
+            if verdict is not None:
+                self._judge(child, verdict)
+            is_at_work = is_at_work or child.watch.is_at_work or not child.watch.unwanted.is_empty
+        if is_at_work:
+            self._watched_until = now + limits.WATCH_REST_S
+        elif now >= self._watched_until:
+            self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        """Stop watching; whoever begins a line from now on says so."""
+        for child in self._children.values():
+            child.position.cell[page.IS_WATCHED] = 0
+        began = any(child.watch.is_at_work for child in self._children.values())
+        self._watched_until = now + limits.WATCH_REST_S if began else 0.0
+
+    def _judge(self, child: Child, verdict: Verdict) -> None:
+        match verdict:
+            case Long(number=number):
+                self._session.hand_back(child.key_hash, child.position.stream, number)
+            case Broken() | Stuck():
+                child.watch.sentence = verdict
+                child.kill()
+
+    def _note_unwanted(self, now: float) -> None:
         for stop in self._session.take_stops():
+            self._watched_until = now + limits.WATCH_REST_S
             for child in self._children.values():
                 if child.key_hash == stop.executor:
-                    child.unwanted.add(stop.first, stop.last, now)
-        for child in self._children.values():
-            if not child.unwanted.is_empty and child.unwanted.is_stuck(child.position.read(), now):
-                child.is_stopped = True
-                child.kill()
+                    child.watch.unwanted.add(stop.first, stop.last, now)
+                    child.control.write(pipes.Unwanted(stop.first, stop.last))
+
+    @property
+    def _at_work(self) -> list[Child]:
+        """All executors but the spare one."""
+        return [child for child in self._children.values() if not child.is_spare]
 
     def _flush_controls(self) -> None:
         for child in self._children.values():
@@ -269,7 +348,7 @@ class Guardian:
         is_greeted = self._session.is_greeted
         if is_greeted and not self._was_greeted:
             self._on_news(InSession(dealer.address))
-            for child in self._children.values():
+            for child in self._at_work:
                 child.control.write(pipes.Connect(dealer.address))
         elif self._session.full and not self._has_told_full:
             self._has_told_full = True
@@ -346,7 +425,7 @@ class Guardian:
                 self._follow_hint(line)
             else:
                 self._publish(self._relay.accept(line, services))
-        for child in self._children.values():
+        for child in self._at_work:
             if self._relay.is_waiting and child.is_ready and child.working_on is None:
                 child.working_on, service, arguments = self._relay.next_line()
                 child.control.write(pipes.PlainLine(child.working_on, service, arguments))
@@ -371,7 +450,7 @@ class Guardian:
             self._dealer = None
             self._session.disconnected()
             self._frames.clear()
-            for child in self._children.values():
+            for child in self._at_work:
                 child.control.write(pipes.Connect(None))
 
     def _publish(self, text: str | None) -> None:

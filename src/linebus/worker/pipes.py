@@ -41,10 +41,26 @@ class PlainLine(Struct, array_like=True, tag="plain_line"):
     arguments: str
 
 
+class Unwanted(Struct, array_like=True, tag="unwanted"):
+    """Nobody waits for lines `first`…`last`: what is under way of them can be given up."""
+
+    first: int
+    last: int
+
+
+class Bounds(Struct, array_like=True):
+    """How much a line of a service may take; 0: as much as it likes."""
+
+    time_limit_s: float
+    memory_limit: int
+
+
 class Ready(Struct, array_like=True, tag="ready"):
-    """The executor has loaded its services."""
+    """The executor has loaded its services, and what bounds they have."""
 
     offers: list[Offer]
+    bounds: list[Bounds]
+    is_recycled: bool
 
 
 class Unloadable(Struct, array_like=True, tag="unloadable"):
@@ -61,8 +77,16 @@ class PlainText(Struct, array_like=True, tag="plain_text"):
     failed: bool
 
 
-ToExecutor = Start | Connect | PlainLine
-ToGuardian = Ready | Unloadable | PlainText
+class Awake(Struct, array_like=True, tag="awake"):
+    """The executor has begun a line: it is to be watched."""
+
+
+class Leaving(Struct, array_like=True, tag="leaving"):
+    """The executor has done as many lines as it should and ends; another one may take its place."""
+
+
+ToExecutor = Start | Connect | PlainLine | Unwanted
+ToGuardian = Ready | Unloadable | PlainText | Awake | Leaving
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -7,12 +7,10 @@ from math import inf
 from typing import NamedTuple
 
 from linebus import limits
+from linebus.core.intervals import IntervalSet
 from linebus.core.peer import Greeting, PeerSession
 from linebus.wire import messages as m
 from linebus.wire.packing import parts
-
-# How much the cost of the lines just worked on weighs against that of those before.
-_COST_WEIGHT = 0.5
 
 
 class GuardianSession(PeerSession):
@@ -63,11 +61,16 @@ class GuardianSession(PeerSession):
         if self._has_said_hello:
             self._said.append(m.Vouch(key_hash))
 
-    def lost(self, key_hash: bytes, position: int, reason: str) -> None:
-        """Tell that an executor has died, and on which line (0: on none)."""
-        self._executors.pop(key_hash, None)
+    def lost(self, lost: m.Lost) -> None:
+        """Tell that an executor has died, and what that means for the line it worked on."""
+        self._executors.pop(lost.executor, None)
         if self._has_said_hello:
-            self._said.append(m.Lost(key_hash, position, reason))
+            self._said.append(lost)
+
+    def hand_back(self, executor: bytes, stream: bytes, position: int) -> None:
+        """Tell that an executor is long at a line, and has not begun what is behind it."""
+        if self._has_said_hello:
+            self._said.append(m.HandBack(executor, stream, position))
 
     def hello(self, nonce: int) -> m.Hello:
         """Say what is offered and who works on it; later changes are told after the greeting."""
@@ -157,9 +160,12 @@ def _without_long_texts(texts: list[str], failed: list[int]) -> tuple[list[str],
 class ExecutorSession(PeerSession):
     """An executor's numbered stream: lines held, texts kept until the broker has them.
 
-    Credit is absolute and follows the measured cost of a line: SLICES_UNDER_WAY times SLICE_S of
-    work beyond what is answered. `generation` changes when the broker does not know the session
-    any more, so that whoever works on a line knows that nobody waits for it.
+    Credit is absolute: so many lines beyond those that have ended here; how many of these the
+    broker sends at a time is its own affair. `generation` changes when the broker does not know the
+    session any more, so that whoever works on a line knows that nobody waits for it.
+
+    Once `skip` has been called no line is handed out until the broker has said which ones it has
+    taken back.
     """
 
     greeting_type = m.ExecutorGreeting
@@ -168,65 +174,70 @@ class ExecutorSession(PeerSession):
         """Start a stream; `key` is what the guardian vouched for."""
         super().__init__(ident)
         self.generation = 0
+        self.stream = b""
         self._key = key
-        self._stream = b""
         self._received = 0
-        self._answered = 0
-        self._line_cost_s = 0.0
+        self._ended = 0  # lines that were answered or skipped
         self._held: deque[Slice] = deque()
-        self._kept: deque[m.Answers] = deque()
+        self._kept: dict[int, m.Answers] = {}
         self._unsent: list[m.Message] = []
+        self._skipped: m.Skipped | None = None  # and not heard yet what was taken back
 
     @property
     def next_service(self) -> str | None:
-        """Which service the next lines are for; None where no line waits."""
-        return self._held[0].service if self._held else None
+        """Which service the next lines are for; None where no line may be begun."""
+        return self._held[0].service if self._held and self._skipped is None else None
 
     def next_slice(self) -> Slice | None:
         """Hand out the next lines, in order."""
-        return self._held.popleft() if self._held else None
+        return self._held.popleft() if self.next_service is not None else None
 
     def answer(self, first: int, texts: list[str], failed: list[int], took_s: float) -> None:
         """Take the texts for lines `first`, …; `failed` holds the offsets of those that failed."""
         ran_s = took_s / len(texts)
-        before = self._line_cost_s or ran_s
-        self._line_cost_s = before + _COST_WEIGHT * (ran_s - before)
-        self._answered = first + len(texts) - 1
+        self._ended += len(texts)
         if sum(map(len, texts)) > limits.TEXT_BYTES_MAX // 4:  # a rare look at single texts
             texts, failed = _without_long_texts(texts, failed)
         for start, end in parts(texts):
             here = [offset - start for offset in failed if start <= offset < end]
             part = texts if end - start == len(texts) else texts[start:end]
             answers = m.Answers(first + start, part, here, ran_s, self._credit())
-            self._kept.append(answers)
+            self._kept[answers.first] = answers
             self._unsent.append(answers)
 
+    def skip(self, rest: Slice | None) -> None:
+        """Begin nothing that has come; `rest` is what has not been begun of the slice at hand."""
+        if rest is not None:
+            self._held.appendleft(rest)
+        first = self._held[0].first if self._held else self._received + 1
+        self._skipped = m.Skipped(first, self._credit())
+        self._unsent.append(self._skipped)
+
     def _credit(self) -> int:
-        if not self._line_cost_s:
-            return self._answered + limits.FIRST_CREDIT_LINES
-        lines = int(limits.SLICES_UNDER_WAY * limits.SLICE_S / self._line_cost_s)
-        lines = max(limits.SLICES_UNDER_WAY, min(lines, limits.CREDIT_LINES_MAX))
-        return self._answered + lines
+        return self._ended + limits.CREDIT_LINES_MAX
 
     # -- the session -------------------------------------------------------------------------
 
     def hello(self, nonce: int) -> m.Hello:
         """Show the key and say how far this stream got."""
-        far = (self._received, self._answered, self._credit())
-        return m.ExecutorHello(nonce, self.ident, self._key, self._stream, *far)
+        far = (self._received, self._ended, self._credit())
+        return m.ExecutorHello(nonce, self.ident, self._key, self.stream, *far)
 
     def greeted(self, greeting: Greeting, now: float) -> None:
         """Send what the broker has not got; or start anew where it does not know the session."""
         assert isinstance(greeting, m.ExecutorGreeting), "its `greeting_type`"
-        if greeting.stream == self._stream:
+        if greeting.stream == self.stream:
             self._forget_through(greeting.answered)
         else:
-            self._stream = greeting.stream
+            self.stream = greeting.stream
             self.generation += 1
-            self._received = self._answered = 0
+            self._received = self._ended = 0
             self._held.clear()
             self._kept.clear()
-        self._unsent = list(self._kept)
+            self._skipped = None
+        self._unsent = list(self._kept.values())
+        if self._skipped is not None:
+            self._unsent.append(self._skipped)
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
@@ -241,8 +252,11 @@ class ExecutorSession(PeerSession):
                         Slice(self._received + 1, message.service, fresh, message.values)
                     )
                     self._received += len(fresh)
-            case m.Received(through=through):
+            case m.Received(through=through, beyond=beyond):
                 self._forget_through(through)
+                self._forget(IntervalSet(beyond))
+            case m.TakenBack(through=through):
+                self._taken_back(through)
             case _:
                 pass
 
@@ -251,7 +265,25 @@ class ExecutorSession(PeerSession):
         unsent, self._unsent = self._unsent, []
         return unsent
 
+    def _taken_back(self, through: int) -> None:
+        if self._skipped is None or through < self._skipped.first - 1:
+            return
+        self._ended += through - self._skipped.first + 1
+        self._received = max(self._received, through)
+        self._skipped = None
+        while self._held and self._held[0].first <= through:
+            self._held.popleft()  # what the broker takes back are whole messages of its own
+
     def _forget_through(self, number: int) -> None:
         kept = self._kept
-        while kept and kept[0].first + len(kept[0].texts) - 1 <= number:
-            kept.popleft()
+        while kept:
+            first, answers = next(iter(kept.items()))
+            if first + len(answers.texts) - 1 > number:
+                return
+            del kept[first]
+
+    def _forget(self, beyond: IntervalSet) -> None:
+        """Forget the texts for these lines, which came out of their order."""
+        if len(beyond):
+            kept = self._kept.items()
+            self._kept = {first: each for first, each in kept if beyond.missing(first, first)}

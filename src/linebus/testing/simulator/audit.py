@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from linebus.worker.session import ExecutorSession
 
 
+_ROUNDING_S = 1e-6
+
+
 def broker(books: Broker, routes: Container[bytes]) -> Iterator[str]:
     """Yield what is wrong with a broker's books; `routes` are the connections that it knows of."""
     leased = _leased(books)
@@ -67,7 +70,8 @@ def strikes(books: Broker, deaths: Callable[[str], int]) -> Iterator[str]:
     runs = [run for each in _leased(books).values() for run in each]
     queued = (run for service in _services(books) for each in service.ring for run in each.queue)
     for run in (*runs, *queued):
-        if run.strikes:
+        # Of those that were worked on at once also the ones are charged that were about to begin.
+        if run.strikes and run.books.service.at_once == 1:
             line = f"{run.books.service.name} {run.lines[0]}"
             if run.strikes > deaths(line):
                 yield f"{run.strikes} against {line}, on which {deaths(line)} executors died"
@@ -98,13 +102,6 @@ def dispatched(books: Broker, sent: dict[bytes, int]) -> Iterator[str]:
 def knows_worker(books: Broker, ident: bytes) -> bool:
     """Return whether a worker's session is in the books of a broker."""
     return ident in books._workers
-
-
-def knows_stream(books: Broker, key_hash: bytes, session: ExecutorSession) -> bool:
-    """Return whether a broker and an executor mean the same stream."""
-    worker = books._vouchers.get(key_hash)
-    executor = worker.vouched.get(key_hash) if worker is not None else None
-    return executor is None or executor.stream == session._stream
 
 
 def kept_lines(books: Broker, ident: bytes) -> int:
@@ -150,22 +147,23 @@ def credit_of(session: ExecutorSession) -> int:
 
 
 def credit_beyond(session: ExecutorSession) -> int:
-    """Return how many lines an executor takes beyond what it has answered."""
-    return session._credit() - session._answered
+    """Return how many lines an executor takes beyond what has ended there."""
+    return session._credit() - session._ended
 
 
 def executor(session: ExecutorSession, credit_max: float) -> Iterator[str]:
     """Yield what is wrong with an executor's stream, of which it has told this much credit."""
     if session._received > credit_max:
         yield f"line {session._received} has come with credit up to {credit_max}"
-    first = session._answered + 1
+    first = 1
     for held in session._held:
         if held.first < first:
-            yield f"line {held.first} is held although it was answered"
+            yield f"line {held.first} is held twice"
         first = held.first + len(held.lines)
     if first > session._received + 1:
         yield f"line {first - 1} is held and has not come"
-    if len(session._kept) > limits.CREDIT_LINES_MAX + limits.RECEIVED_LINES:
+    kept_max = limits.CREDIT_LINES_MAX + limits.RECEIVED_LINES + limits.RECEIVED_BEYOND_LINES
+    if len(session._kept) > kept_max:
         yield f"{len(session._kept)} texts are kept"
 
 
@@ -291,15 +289,20 @@ def _client(client: Client, leased: dict[Books, list[Run]]) -> Iterator[str]:
 
 def _executor(executor: Executor) -> Iterator[str]:
     who = f"executor {executor.number}"
-    number = executor.answered
+    number = 0
     for lease in executor.leases:
-        if lease.first != number + 1:
+        if lease.first <= number:
             yield f"{who}: a lease begins at {lease.first} after {number}"
         number = lease.last
         if executor.worker.pool is not None and executor not in lease.run.books.holders:
             yield f"{who}: it holds a lease and is not noted as a holder"
-    if number != executor.sent:
+    if number > executor.sent:
         yield f"{who}: leases end at {number}, lines at {executor.sent}"
+    in_flight = sum(lease.run.count for lease in executor.leases)
+    load_s = sum(lease.run.count * lease.line_load_s for lease in executor.leases)
+    if executor.in_flight != in_flight or abs(executor.load_s - load_s) > _ROUNDING_S:
+        counted = f"{executor.in_flight} lines, {executor.load_s} s"
+        yield f"{who}: {counted} are counted, {in_flight} and {load_s} are leased"
     if executor.worker.vouched.get(executor.key_hash) is not executor:
         yield f"{who}: nobody vouches for it"
     pool = executor.worker.pool

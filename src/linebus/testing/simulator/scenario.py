@@ -56,11 +56,15 @@ class Expected(NamedTuple):
 
 @dataclass
 class Troupe:
-    """Workers of one kind: what they offer, how many there are, with how many executors each."""
+    """Workers of one kind: what they offer, how many there are, with how many executors each.
+
+    `time_limits_s` is how long a line of a service may take, where that is bounded.
+    """
 
     offered: Sequence[Offered]
     workers: int
     procs: int
+    time_limits_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -152,12 +156,17 @@ def _long(arguments: str) -> str:
 
 
 class _Behaviour(NamedTuple):
-    """A service of the simulator's own: how it answers, how long that takes, how often at most."""
+    """A service of the simulator's own: how it answers, how long that takes, how often at most.
+
+    An executor does `at_once` lines of it at a time, none for longer than `time_limit_s`.
+    """
 
     answer: Callable[[str], str]
     cost_s: tuple[float, float]
     weight: float
     lines_max: int = 1_000_000
+    at_once: int = 1
+    time_limit_s: float = 0.0
 
 
 # Adding a behaviour is adding a line here. What is stuck or kills holds an executor up for long,
@@ -172,8 +181,10 @@ _BEHAVIOURS = {
     "lethal": _Behaviour(_kill, (1e-3, 0.05), 0.2, 3),
     "long": _Behaviour(_long, (1e-5, 1e-3), 1),
     "rare": _Behaviour(_echo, (1e-5, 1e-2), 1),
+    "several": _Behaviour(_echo, (1e-3, 0.3), 2, 200, at_once=4),
+    "bounded": _Behaviour(_echo, (0.01, 0.3), 0.5, 10, time_limit_s=0.1),
 }
-_COMMON = ("echo", "refuse", "break", "lethal", "stuck", "long")
+_COMMON = ("echo", "refuse", "break", "lethal", "stuck", "long", "several", "bounded")
 _BURSTS = (1, 1, 1, 2, 5, 20, 80)
 
 
@@ -195,7 +206,10 @@ def _draw_lines(random: Random, weights: dict[str, float], left: dict[str, int])
 
 def draw_plan(random: Random) -> Plan:
     """Draw one run of the simulator's own scenario."""
-    offered = {name: of_function(name, each.answer) for name, each in _BEHAVIOURS.items()}
+    offered = {
+        name: of_function(name, each.answer, each.at_once) for name, each in _BEHAVIOURS.items()
+    }
+    time_limits_s = {name: each.time_limit_s for name, each in _BEHAVIOURS.items()}
     troupes = [
         Troupe([offered[name] for name in (*_COMMON, "other", "slow")], 1, random.choice([1, 2])),
         Troupe([offered[name] for name in ("echo", "other", "slow")], random.choice([0, 1, 2]), 2),
@@ -215,6 +229,8 @@ def draw_plan(random: Random) -> Plan:
         )
         for _ in range(random.choice([5, 15, 30]))
     ]
+    for troupe in troupes:
+        troupe.time_limits_s = time_limits_s
     cost_s = {name: each.cost_s for name, each in _BEHAVIOURS.items()}
     is_tight = random.random() < 0.5  # noqa: PLR2004  half of the runs
     deadlines_s = random.choice([(inf,), (inf, inf, 0.01, 0.5, 5.0)])

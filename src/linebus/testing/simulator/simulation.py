@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from linebus.testing.network import Frames
     from linebus.testing.peers import GuardianPeer, Offered
     from linebus.testing.simulator.scenario import Troupe
+    from linebus.wire.messages import Lost
 
 _START = 100.0
 _DELAYS_S = (1e-4, 1e-3, 2e-2)
@@ -115,7 +116,6 @@ class Simulation(World):
         self._attendance = Attendance()
         self._names = {each.offer.name for each in self._offered()}
         self._sent: dict[bytes, int] = {}
-        self._strikes_are_sure = True
         self._turns = 0
         self._has_repeats = False
         self._credit: dict[Executor, tuple[int, float, int]] = {}
@@ -287,13 +287,15 @@ class Simulation(World):
         key = line if isinstance(parts, Ended) else " ".join(parts)
         return self._fates.setdefault(key, Fate())
 
-    def note_death(self, executor: Executor) -> None:
-        """Note that an executor dies on the line at hand, for which it will be charged."""
-        self.fate_of(executor.line).deaths += 1
-        # Its guardian tells the line's number, not in which stream: where the server has begun
-        # another one meanwhile, it charges the line of that number there.
-        if not audit.knows_stream(self.broker, executor.key_hash, executor.session):
-            self._strikes_are_sure = False
+    def note_death(self, executor: Executor, lost: Lost, beside: list[str]) -> None:
+        """Note that an executor dies, and which lines will be charged or will fail for it."""
+        if lost.failed:
+            self.fate_of(executor.line).broken += 1
+        elif lost.position:
+            self.fate_of(executor.line).deaths += 1
+        if lost.all_at_once:
+            for line in beside:
+                self.fate_of(line).deaths += 1
 
     def draw_delay_s(self) -> float:
         """Draw how long a message or a piece of news is under way."""
@@ -406,9 +408,8 @@ class Simulation(World):
     def _audit_server(self) -> None:
         for problem in audit.broker(self.broker, self._known_routes):
             self.fail(f"the server's books: {problem}")
-        if self._strikes_are_sure:
-            for problem in audit.strikes(self.broker, lambda line: self.fate_of(line).deaths):
-                self.fail(f"a strike is wrong: {problem}")
+        for problem in audit.strikes(self.broker, lambda line: self.fate_of(line).deaths):
+            self.fail(f"a strike is wrong: {problem}")
         for problem in audit.overdue(self.broker, self.server_now):
             self.fail(f"a deadline is ignored: {problem}")
         for problem in audit.dispatched(self.broker, self._sent):

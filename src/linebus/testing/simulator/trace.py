@@ -112,6 +112,12 @@ def _short(message: m.Message) -> str:
             return f"refusal {code}: {text}"
         case m.HelloAgain(after_s=after_s):
             return f"hello again, after {after_s:g} s"
+        case m.HandBack(position=position):
+            return f"hand back what is behind line {position}"
+        case m.Skipped(first=first):
+            return f"skipped from line {first}"
+        case m.TakenBack(through=through):
+            return f"taken back through {through}"
         case m.Received(through=through):
             return f"received {through}"
         case _:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from linebus import limits
 from linebus.testing.peers import ExecutorPeer, GuardianPeer
-from linebus.worker.unwanted import Unwanted
+from linebus.worker import position as page
+from linebus.worker.answering import answer_of
+from linebus.worker.pipes import Bounds
+from linebus.worker.watch import Broken, Long, Stuck, Watch
 
 if TYPE_CHECKING:
     from linebus.testing.simulator.scenario import Troupe
     from linebus.testing.simulator.simulation import Simulation
     from linebus.testing.simulator.wires import Wire
+    from linebus.wire.messages import Lost
     from linebus.worker.session import Slice
+
+
+class _UnderWay(NamedTuple):
+    """A line of a service that works on several at once."""
+
+    number: int
+    line: str
+    begun_at: float
+    finish_at: float
+    work: Slice
 
 
 class Executor(ExecutorPeer):
@@ -33,8 +47,10 @@ class Executor(ExecutorPeer):
         self._finish_at: float | None = None
         self._done: list[tuple[int, str, bool, float]] = []
         self._sent_at = 0.0
-        self.unwanted = Unwanted()
-        self.is_stopped = False  # killed, since nobody waited for its line
+        self.watch = Watch(self.page, lambda: 0)
+        self.watch.names = list(guardian.services)
+        self.watch.bounds = [Bounds(guardian.time_limit_s(each), 0) for each in guardian.services]
+        self._under_way: list[_UnderWay] = []
         self.is_last_line = False  # it ends when it has finished the line at hand
 
     def hand_in(self, work: Slice, text: str, took_s: float, *, failed: bool) -> None:
@@ -48,21 +64,31 @@ class Executor(ExecutorPeer):
         lines = work.lines[1:]
         self._slice = work._replace(first=work.first + 1, lines=lines) if lines else None
         if not lines or self.is_last_line or self._is_time_to_send():
+            self._answer_done()
+
+    def _answer_done(self) -> None:
+        if self._done:
             first = self._done[0][0]
             texts = [text for _, text, _, _ in self._done]
             failures = [at for at, (_, _, failed, _) in enumerate(self._done) if failed]
             self.session.answer(first, texts, failures, sum(s for _, _, _, s in self._done))
             self._done.clear()
 
+    def pause(self) -> None:
+        """Hand in what is done, and say what has not been begun."""
+        self._answer_done()
+        super().pause()
+        self._exchange()
+
     def die(self, reason: str, *, silently: bool = False) -> None:
         """End the process; its guardian notices when it comes to it."""
         self.is_alive = False
         self.guardian.executors.remove(self)
-        if self.position and not self.is_stopped:
-            self._simulation.note_death(self)
+        lost = self.watch.lost(self.key_hash, reason)
+        self._simulation.note_death(self, lost, [each.line for each in self._under_way])
         self._simulation.note(self.link.process.name, f"ends at {self.line or 'no line'}: {reason}")
         self.link.close(silently=silently)
-        cast("Guardian", self.guardian).has_lost(self, reason)
+        cast("Guardian", self.guardian).has_lost(self, lost)
 
     def leave(self) -> None:
         """Finish the line at hand and say goodbye, as at SIGTERM."""
@@ -85,27 +111,79 @@ class Executor(ExecutorPeer):
             self.finish(cost_s)
         if not self.is_alive:
             return
+        self._collect()
         if self.is_last_line:
             self._leave_now()
             return
         if self._slice is None or self._is_time_to_send():
             self._exchange()
-        if self.begin():
+        while self.begin() and self._is_one_of_several():
+            self._begin_beside()
+        if self._under_way:
+            finish_at = min(each.finish_at for each in self._under_way)
+            self.link.process.wake(finish_at - world.now)
+        if self.position:
             assert self._slice is not None, "it has begun"
             self._begun_at = world.now
+            self.page.cell[page.SERVICE] = self.watch.names.index(self._slice.service)
             self._finish_at = world.now + world.draw_cost_s(self._slice.service)
             self.link.process.wake(self._finish_at - world.now)
+            self._be_watched()
         else:
             self.link.process.wake_at(self.session.next_deadline())
+
+    def _be_watched(self) -> None:
+        """Have the guardian look when it would find that this line is long."""
+        for_s = self._finish_at - self._begun_at if self._finish_at is not None else 0.0
+        guardian = cast("Guardian", self.guardian)
+        self.watch.look(guardian.link.now)
+        if for_s > limits.LONG_LINE_S:
+            guardian.link.process.wake(limits.LONG_LINE_S)
+
+    # -- services that work on several lines at once -----------------------------------------
+
+    def _is_one_of_several(self) -> bool:
+        assert self._slice is not None, "it has begun"
+        return self.guardian.services[self._slice.service].offer.at_once > 1
+
+    def _begin_beside(self) -> None:
+        """Begin a line beside others; it takes its own time."""
+        world, work = self._simulation, self._slice
+        assert work is not None, "it has begun"
+        finish_at = world.now + world.draw_cost_s(work.service)
+        begun = _UnderWay(work.first, self.line, world.now, finish_at, work)
+        self._under_way.append(begun)
+        self.position, self._slice = 0, None
+        self.page.cell[page.AT_ONCE] = len(self._under_way)
+
+    def _collect(self) -> None:
+        """Answer those of the lines at once that have ended."""
+        world = self._simulation
+        done = [each for each in self._under_way if each.finish_at <= world.now]
+        self._under_way = [each for each in self._under_way if each.finish_at > world.now]
+        for each in done:
+            world.fate_of(each.line).runs += 1
+            run = self.guardian.function_for(each.work)
+            text, failed = answer_of(run, each.work.service, each.work.lines[0])
+            took_s = world.now - each.begun_at
+            self.session.answer(each.number, [text], [0] if failed else [], took_s)
+        self.page.cell[page.AT_ONCE] = len(self._under_way)
 
     def _exchange(self) -> None:
         self.link.put_out()
         self.link.take_in()
         self.link.put_out()
+        if self._generation != self.session.generation:
+            self._under_way.clear()  # the numbers are those of another stream
         self._sent_at = self._simulation.now
         self._simulation.audit_executor(self)
 
     def _leave_now(self) -> None:
+        if self._under_way:
+            finish_at = min(each.finish_at for each in self._under_way)
+            self.link.process.wake(finish_at - self._simulation.now)
+            self._exchange()
+            return
         self.link.put_out()
         self.link.to_server.extend(self.session.last_words())
         self.link.put_out()
@@ -113,7 +191,8 @@ class Executor(ExecutorPeer):
         self.guardian.executors.remove(self)
         self._simulation.note(self.link.process.name, "has finished its line and leaves")
         self.link.end_after_sending()
-        cast("Guardian", self.guardian).has_lost(self, "ended with exit code 0")
+        lost = self.watch.lost(self.key_hash, "ended with exit code 0")
+        cast("Guardian", self.guardian).has_lost(self, lost)
 
 
 class Guardian(GuardianPeer):
@@ -128,7 +207,7 @@ class Guardian(GuardianPeer):
         self.is_alive = True
         self.is_leaving = False
         self._simulation = simulation
-        self._deaths: list[tuple[bytes, int, str]] = []
+        self._deaths: list[Lost] = []
         self._restart_at: list[float] = []
         self._restart_s = 0.0
         super().__init__(simulation, number, troupe.offered, troupe.procs)
@@ -151,11 +230,17 @@ class Guardian(GuardianPeer):
         """End an executor, which the guardian notices later."""
         cast("Executor", executor).die(reason)
 
-    def has_lost(self, executor: Executor, reason: str) -> None:
+    def time_limit_s(self, service: str) -> float:
+        """Return how long a line of a service may take, 0 for any time."""
+        return self.troupe.time_limits_s.get(service, 0.0)
+
+    def has_lost(self, executor: Executor, lost: Lost) -> None:
         """Note that an executor's pipe has come to its end."""
-        position = 0 if executor.is_stopped else executor.position
-        self._deaths.append((executor.key_hash, position, reason))
-        if executor.is_stopped or self._simulation.now - executor.started_at >= limits.SHORT_LIFE_S:
+        self._deaths.append(lost)
+        if (
+            executor.watch.sentence is not None
+            or self._simulation.now - executor.started_at >= limits.SHORT_LIFE_S
+        ):
             self._restart_s = 0.0
         if self.is_alive:
             self.link.process.wake(self._simulation.draw_delay_s())
@@ -179,18 +264,26 @@ class Guardian(GuardianPeer):
 
     # ----------------------------------------------------------------------------------------
 
-    def _stop_unwanted(self) -> None:
+    def _watch(self) -> None:
         now = self.link.now
         for stop in self.session.take_stops():
             for executor in self.all:
                 if executor.key_hash == stop.executor:
-                    executor.unwanted.add(stop.first, stop.last, now)
+                    executor.watch.unwanted.add(stop.first, stop.last, now)
         for executor in self.all:
-            if executor.unwanted.is_stuck(executor.position, now):
-                executor.is_stopped = True
-                executor.die("stopped")
-        if any(not executor.unwanted.is_empty for executor in self.all):
-            self.link.process.wake(limits.STOP_PATIENCE_S)
+            match executor.watch.look(now):
+                case Long(number=number):
+                    self.session.hand_back(executor.key_hash, executor.page.stream, number)
+                case Stuck() as stuck:
+                    executor.watch.sentence = stuck
+                    executor.die("stopped")
+                case Broken(reason=reason) as broken:
+                    executor.watch.sentence = broken
+                    executor.die(reason)
+        if any(executor.watch.is_pausing for executor in self.all):
+            self.link.process.wake(limits.HAND_BACK_S)
+        elif any(each.position or not each.watch.unwanted.is_empty for each in self.all):
+            self.link.process.wake(limits.LONG_LINE_S)
 
     def _end(self) -> None:
         self.is_alive = False
@@ -199,8 +292,8 @@ class Guardian(GuardianPeer):
     def _turn(self) -> None:
         world, link = self._simulation, self.link
         deaths, self._deaths = self._deaths, []
-        for key_hash, position, reason in deaths:
-            self.session.lost(key_hash, position, reason)
+        for lost in deaths:
+            self.session.lost(lost)
             if not self.is_leaving:
                 self._restart_at.append(world.now + self._restart_s)
                 longer_s = max(limits.RESTART_S, 2 * self._restart_s)
@@ -212,7 +305,7 @@ class Guardian(GuardianPeer):
         if self.session.is_silent(link.now):
             world.note(link.process.name, "leaves a silent server")
             link.start_anew()
-        self._stop_unwanted()
+        self._watch()
         link.put_out()
         if self.is_leaving and not self.executors:
             link.to_server.extend(self.session.last_words())
