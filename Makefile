@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test coverage oracle sim mechanisms fuzz hostile chaos workers check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test coverage oracle sim mechanisms fuzz hostile starve chaos workers check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -73,6 +73,9 @@ tidy: $(VENV)/.dev ## our own habits: sizes, names, a test file for every module
 
 hostile: $(VENV)/.dev ## attacks of all kinds at full speed beside honest peers; ARGS=300 for so many seconds
 	@$(BIN)/python bench/hostile.py $(ARGS)
+
+starve: $(VENV)/.dev ## how long an honest client waits beside the slowest numbers there are; ARGS=60 for so many seconds
+	@$(BIN)/python bench/hostile_numbers.py $(ARGS)
 
 chaos: $(VENV)/.dev ## kill, stop and cut real processes under load, check each reply; ARGS='180 7': seconds, seed
 	@$(BIN)/python bench/chaos.py $(ARGS)

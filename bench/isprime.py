@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 import linebus
-from linebus.services.numbers import isprime
+from linebus.services.primes import isprime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

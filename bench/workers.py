@@ -27,8 +27,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import linebus
 from linebus.services.numbers import isprime
+
+import linebus
 from tests.support import free_ports
 
 if TYPE_CHECKING:

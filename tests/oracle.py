@@ -1,4 +1,4 @@
-"""Seeded lines for isprime and gcd, and what must come back, worked out independently.
+"""Seeded lines for the built-in services, and what must come back, worked out independently.
 
 Nothing here is imported from linebus: the numbers come from sympy and math, the grammar of a
 line is read again from its description. `lines` and `expected` are pure: the same seed and line
@@ -25,7 +25,22 @@ GCD_DIGITS_MAX = 100_000
 PROOF_BITS_MAX = 160
 """A prime of more bits is only called probably prime."""
 
-_ARGUMENTS = {"isprime": (1, ISPRIME_DIGITS_MAX), "gcd": (2, GCD_DIGITS_MAX)}
+_ARGUMENTS = {
+    "isprime": (1, ISPRIME_DIGITS_MAX),
+    "gcd": (2, GCD_DIGITS_MAX),
+    "lcm": (2, 60_000),
+    "egcd": (2, 60_000),
+    "modinv": (2, 60_000),
+    "jacobi": (2, 60_000),
+    "powmod": (3, 4_000),
+    "fibonacci": (2, 2_500),
+    "nextprime": (1, 500),
+    "prevprime": (1, 500),
+    "prove": (1, 300),
+    "factor": (1, 300),
+    "divisors": (1, 300),
+    "totient": (1, 300),
+}
 _DIGITS = frozenset("0123456789")
 
 
@@ -47,7 +62,10 @@ def expected(line: str) -> Expected:
     if len(numbers) != count or None in numbers:
         return Expected("failed", None)
     sound = [number for number in numbers if number is not None]
-    return Expected("answered", _isprime(*sound) if name == "isprime" else _gcd(*sound))
+    try:
+        return Expected("answered", _ANSWERS[name](*sound))
+    except _RefusedError:
+        return Expected("failed", None)
 
 
 def _integer(word: str, digits_max: int) -> int | None:
@@ -88,6 +106,152 @@ def _isprime(n: int) -> str:
 
 def _gcd(a: int, b: int) -> str:
     return f"gcd for {_text(a)} {_text(b)} is {_text(math.gcd(a, b))}"
+
+
+class _RefusedError(Exception):
+    """The numbers are sound as such, but not for this service."""
+
+
+def _must(truth: bool) -> None:
+    if not truth:
+        raise _RefusedError
+
+
+def _lcm(a: int, b: int) -> str:
+    return f"lcm for {_text(a)} {_text(b)} is {_text(math.lcm(a, b))}"
+
+
+def _egcd(a: int, b: int) -> str:
+    divisor = math.gcd(a, b)
+    if b == 0:
+        x, y = (a > 0) - (a < 0), 0
+    else:
+        modulus = abs(b // divisor)
+        x = pow(a // divisor, -1, modulus)
+        x -= modulus if 2 * x > modulus else 0
+        y = (divisor - a * x) // b
+    said = f"{_text(divisor)} with coefficients {_text(x)} {_text(y)}"
+    return f"egcd for {_text(a)} {_text(b)} is {said}"
+
+
+def _modinv(a: int, m: int) -> str:
+    _must(m >= 1 and math.gcd(a, m) == 1)
+    return f"modinv for {_text(a)} mod {_text(m)} is {_text(pow(a, -1, m))}"
+
+
+def _powmod(a: int, e: int, m: int) -> str:
+    _must(m >= 1 and (e >= 0 or math.gcd(a, m) == 1))
+    return f"powmod for {_text(a)} {_text(e)} mod {_text(m)} is {_text(pow(a, e, m))}"
+
+
+def _jacobi(a: int, n: int) -> str:
+    from sympy import jacobi_symbol  # noqa: PLC0415 - 0.3 to 1.5 s to import
+
+    _must(n >= 1 and n % 2 == 1)
+    return f"jacobi for {_text(a)} {_text(n)} is {jacobi_symbol(a % n, n)}"
+
+
+def _fibonacci(n: int, m: int) -> str:
+    """By the powers of the matrix 1 1 1 0, which is another way than the service's."""
+    _must(m >= 1)
+    (a, b, d), (p, q, s) = (1, 0, 1), (1, 1, 0)
+    for bit in reversed(f"{abs(n):b}"):
+        if bit == "1":
+            a, b, d = (a * p + b * q) % m, (a * q + b * s) % m, (b * q + d * s) % m
+        p, q, s = (p * p + q * q) % m, q * (p + s) % m, (q * q + s * s) % m
+    signed = -b if n < 0 and n % 2 == 0 else b
+    return f"fibonacci for {_text(n)} mod {_text(m)} is {_text(signed % m)}"
+
+
+def _neighbour(name: str, n: int, found: int) -> str:
+    probable = ", probably prime" if found.bit_length() > PROOF_BITS_MAX else ""
+    return f"{name} for {_text(n)} is {_text(found)}{probable}"
+
+
+def _nextprime(n: int) -> str:
+    from sympy import nextprime  # noqa: PLC0415 - 0.3 to 1.5 s to import
+
+    return _neighbour("nextprime", n, nextprime(n))
+
+
+def _prevprime(n: int) -> str:
+    from sympy import prevprime  # noqa: PLC0415 - 0.3 to 1.5 s to import
+
+    _must(n > 2)
+    return _neighbour("prevprime", n, prevprime(n))
+
+
+def _prove(n: int) -> str:
+    return f"{_text(n)} is {_reason(n)}"
+
+
+def _reason(n: int) -> str:
+    if n < 2:
+        return "not prime: primes begin with 2"
+    if _is_prime(n):
+        if n < 2**64:
+            return "prime: it passes a test that no composite below 2^64 passes"
+        if n < STRONG_PSEUDOPRIMES[-1]:
+            return "prime: it passes strong tests to 13 bases, as no composite of its size does"
+        return "prime: proven by p-1, p+1 or APR-CL"
+    bases = [base for base in range(2, 4_096) if _is_prime(base)]
+    for base in bases:
+        if n % base == 0:
+            return f"not prime: {base} divides it"
+    witness = next(base for base in bases if not _passes_strong_test(n, base))
+    return f"not prime: it fails the strong test to base {witness}"
+
+
+def _passes_strong_test(n: int, base: int) -> bool:
+    odd, twos = n - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    powers = [pow(base, odd << each, n) for each in range(twos)]
+    return powers[0] == 1 or n - 1 in powers
+
+
+def _primes_of(n: int) -> dict[int, int]:
+    from sympy import factorint  # noqa: PLC0415 - 0.3 to 1.5 s to import
+
+    _must(n >= 1)
+    found: dict[int, int] = factorint(n)
+    return found
+
+
+def _factor(n: int) -> str:
+    powers = sorted(_primes_of(n).items())
+    said = " * ".join(f"{prime}^{power}" if power > 1 else f"{prime}" for prime, power in powers)
+    return f"factor for {_text(n)} is {said or 1}"
+
+
+def _divisors(n: int) -> str:
+    found = [1]
+    for prime, power in _primes_of(n).items():
+        found = [each * prime**exponent for exponent in range(power + 1) for each in found]
+    return f"divisors for {_text(n)} are {' '.join(map(str, sorted(found)))}"
+
+
+def _totient(n: int) -> str:
+    counted = math.prod((p - 1) * p ** (power - 1) for p, power in _primes_of(n).items())
+    return f"totient for {_text(n)} is {_text(counted)}"
+
+
+_ANSWERS: dict[str, Callable[..., str]] = {
+    "isprime": _isprime,
+    "gcd": _gcd,
+    "lcm": _lcm,
+    "egcd": _egcd,
+    "modinv": _modinv,
+    "powmod": _powmod,
+    "jacobi": _jacobi,
+    "fibonacci": _fibonacci,
+    "nextprime": _nextprime,
+    "prevprime": _prevprime,
+    "prove": _prove,
+    "factor": _factor,
+    "divisors": _divisors,
+    "totient": _totient,
+}
 
 
 @lru_cache(maxsize=100_000)
@@ -138,7 +302,7 @@ UNKNOWN = (
     "ISPRIME 7",
     "Gcd 12 18",
     "gdc 12 18",
-    "lcm 4 6",
+    "lmc 4 6",
     "isprime, 7",
     "primes 7",
     "97",
@@ -272,6 +436,41 @@ def _gcd_huge(rng: random.Random) -> str:
     return _line(rng, "gcd", rng.choice("123456789") * digits, _spelt(rng, rng.randint(0, 10**9)))
 
 
+def _pair(rng: random.Random) -> str:
+    """Two numbers that may have a divisor in common, of up to 3,000 bits, now and then 0 or 1."""
+    name = rng.choice(["lcm", "egcd", "modinv", "jacobi"])
+    bits = rng.choice([4, 8, 64, 300, 3_000])
+    common = rng.choice([1, 1, rng.getrandbits(rng.randint(1, bits))])
+    a, b = (common * rng.getrandbits(bits) * rng.choice([1, 1, 1, -1]) for _ in range(2))
+    return _line(rng, name, _spelt(rng, a), _spelt(rng, abs(b) | rng.randint(0, 1)))
+
+
+def _power(rng: random.Random) -> str:
+    bits = rng.choice([4, 64, 500])
+    a, e = (rng.getrandbits(bits) * rng.choice([1, 1, 1, -1]) for _ in range(2))
+    return _line(rng, "powmod", *(_spelt(rng, each) for each in (a, e, rng.getrandbits(bits))))
+
+
+def _index(rng: random.Random) -> str:
+    n = rng.getrandbits(rng.choice([4, 64, 500])) * rng.choice([1, 1, 1, -1])
+    m = rng.getrandbits(rng.choice([4, 64, 500]))
+    return _line(rng, "fibonacci", _spelt(rng, n), _spelt(rng, m))
+
+
+def _about_a_prime(rng: random.Random) -> str:
+    name = rng.choice(["nextprime", "prevprime", "prove"])
+    known = rng.choice(PRIMES + CARMICHAEL + STRONG_PSEUDOPRIMES)
+    number = rng.choice([known, known, rng.randint(-5, 10_000), rng.getrandbits(64)])
+    return _line(rng, name, _spelt(rng, number))
+
+
+def _factored(rng: random.Random) -> str:
+    name = rng.choice(["factor", "divisors", "totient"])
+    known = rng.choice(CARMICHAEL + STRONG_PSEUDOPRIMES[:8])
+    number = rng.choice([known, rng.randint(-5, 100_000), rng.getrandbits(50)])
+    return _line(rng, name, _spelt(rng, number))
+
+
 def _unknown(rng: random.Random) -> str:
     return rng.choice(UNKNOWN)
 
@@ -299,6 +498,11 @@ _MAKERS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
     (_gcd_word, 12),
     (_gcd_long, 3),
     (_gcd_huge, 0.1),
+    (_pair, 8),
+    (_power, 3),
+    (_index, 3),
+    (_about_a_prime, 4),
+    (_factored, 4),
     (_unknown, 3),
     (_miscounted, 3),
     (_misspelt, 3),

@@ -17,6 +17,7 @@ from linebus import limits
 from linebus.cli import completion
 from linebus.cli.main import main
 from linebus.core.admin import ServiceInfo, ServicesPage
+from linebus.services.catalog import builtin_names
 from linebus.wire import messages as m
 from tests.support import PATIENCE_S, FakeServer, free_address, linebus
 
@@ -66,7 +67,7 @@ def completed(line: str, folder: Path) -> list[str]:
         ("linebus se", ["serve", "services"]),
         ("linebus ask --w", ["--wait"]),
         ("linebus completion ", ["bash", "zsh", "fish"]),
-        ("linebus work ", ["gcd", "isprime"]),
+        ("linebus work ", [*builtin_names()]),
         ("linebus work gcd is", ["isprime"]),
         ("linebus ask --bus tcp://127.0.0.1:1 ", []),
     ],

@@ -13,6 +13,7 @@ from linebus.cli.household import Household
 from linebus.cli.main import main
 from linebus.errors import NobodyListens
 from linebus.server.config import ServerConfig
+from linebus.services.catalog import builtin_names
 from tests.support import free_ports, linebus, serving
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_with_json_the_first_line_tells_what_runs_and_a_reply_follows_for_each_l
     assert first["event"] == "up"
     assert first["address"] == f"tcp://127.0.0.1:{ports[0]}"
     assert list(first["ports"].values()) == ports
-    assert first["services"] == ["gcd", "isprime"]
+    assert tuple(first["services"]) == builtin_names()
     assert first["executors"] == 1
     assert first["log"].endswith(".log")
     assert (second["outcome"], third["outcome"]) == ("answered", "failed")

@@ -153,7 +153,7 @@ def test_a_service_that_is_not_built_in_is_refused_with_what_is(home: Home) -> N
     assert done.code == 2
     sentence = done.err[-1]
     assert "no built-in service is called 'nosuch'" in sentence
-    assert "gcd, isprime" in sentence
+    assert "gcd, isprime, " in sentence
     assert "module:object" in sentence
 
 

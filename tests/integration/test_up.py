@@ -215,7 +215,7 @@ def test_the_banner_tells_address_services_log_and_a_line_to_try(
 ) -> None:
     banner = terminal("--procs", "2").wait_for_prompt()
     assert re.search(rf"address\s+{home.address}", banner)
-    assert re.search(r"services\s+gcd, isprime\s+\(2 executors\)", banner)
+    assert re.search(r"services\s+divisors, [\w\s,]+, totient\s+\(2 executors\)", banner)
     assert re.search(r"try\s+gcd 12 18", banner)
     log = re.search(r"log\s+(\S+)", banner)
     assert log is not None

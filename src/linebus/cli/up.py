@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,12 @@ def _banner(household: Household, names: Sequence[str], executors: int) -> str:
     return f"""\
 linebus {__version__}
   address    {household.address}   (of the exercise: {exercise})
-  services   {", ".join(names)}   ({count(executors, "executor")})
+  services   {_folded(names)}   ({count(executors, "executor")})
   log        {visible(str(household.log_path))}
   try        gcd 12 18, or help
 Ctrl-D or Ctrl-C leaves."""
+
+
+def _folded(names: Sequence[str]) -> str:
+    """Return the names in as many lines as fit under the banner's other ones."""
+    return textwrap.fill(", ".join(names), 66, subsequent_indent=" " * 13)

@@ -24,8 +24,20 @@ if TYPE_CHECKING:
 AnyService = Service[..., Any]
 
 _BUILT_IN = {
-    "gcd": "linebus.services.numbers:gcd",
-    "isprime": "linebus.services.numbers:isprime",
+    "divisors": "linebus.services.factoring:divisors",
+    "egcd": "linebus.services.divisibility:egcd",
+    "factor": "linebus.services.factoring:factor",
+    "fibonacci": "linebus.services.modular:fibonacci",
+    "gcd": "linebus.services.divisibility:gcd",
+    "isprime": "linebus.services.primes:isprime",
+    "jacobi": "linebus.services.modular:jacobi",
+    "lcm": "linebus.services.divisibility:lcm",
+    "modinv": "linebus.services.modular:modinv",
+    "nextprime": "linebus.services.primes:nextprime",
+    "powmod": "linebus.services.modular:powmod",
+    "prevprime": "linebus.services.primes:prevprime",
+    "prove": "linebus.services.primes:prove",
+    "totient": "linebus.services.factoring:totient",
 }
 """Name of a service to module:object. A new built-in service is a line here."""
 

@@ -1,24 +1,34 @@
-"""isprime and gcd against independent oracles, at their bounds, and on wrong lines."""
+"""The services about primes against independent oracles, at their bounds, on wrong lines."""
 
 from __future__ import annotations
 
 import math
+import operator
+import re
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
+from flint import fmpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linebus.errors import Refused
-from linebus.services import arguments, declare
-from linebus.services.numbers import (
-    GCD_DIGITS_MAX,
+from linebus.services import arguments, declare, primes
+from linebus.services.primes import (
     ISPRIME_DIGITS_MAX,
+    NEIGHBOUR_DIGITS_MAX,
     PROOF_BITS_MAX,
-    gcd,
+    PROVE_DIGITS_MAX,
+    _sieved,
     isprime,
+    nextprime,
+    prevprime,
+    prove,
 )
+
+if TYPE_CHECKING:
+    from linebus.services.catalog import AnyService
 
 CARMICHAEL = [561, 1105, 1729, 41041, 825265, 321197185, 9746347772161, 1436697831295441]
 # F. Arnault (1995): a strong pseudoprime of 397 digits to all prime bases below 307.
@@ -125,50 +135,7 @@ def test_a_product_is_never_prime(a: int, b: int) -> None:
     assert isprime(a * b) == "not prime"
 
 
-# ---- gcd -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("args", "text"),
-    [
-        ("12 18", "gcd for 12 18 is 6"),
-        ("0 0", "gcd for 0 0 is 0"),
-        ("0 -5", "gcd for 0 -5 is 5"),
-        ("-12 -18", "gcd for -12 -18 is 6"),
-        ("007 +21", "gcd for 7 21 is 7"),
-        ("-0 3", "gcd for 0 3 is 3"),
-        ("12  18", "gcd for 12 18 is 6"),
-        ("12\t18 ", "gcd for 12 18 is 6"),
-    ],
-)
-def test_gcd_says_exactly(args: str, text: str) -> None:
-    assert gcd.answer(args) == text
-
-
-@given(st.integers(), st.integers(), st.integers())
-def test_gcd_agrees_with_math(a: int, b: int, c: int) -> None:
-    assert gcd.answer(f"{a * c} {b * c}") == f"gcd for {a * c} {b * c} is {math.gcd(a * c, b * c)}"
-
-
-@settings(max_examples=30)
-@given(*[st.integers(-(10**900), 10**900)] * 2, st.integers(10**600, 10**900))
-def test_long_gcd_agrees_with_math(a: int, b: int, c: int) -> None:
-    assert gcd.answer(f"{a * c} {b * c}") == f"gcd for {a * c} {b * c} is {math.gcd(a * c, b * c)}"
-
-
-def test_a_long_and_a_short_number_mix() -> None:
-    long = "9" * 5000
-    assert gcd.answer(f"{long} 27") == f"gcd for {long} 27 is 9"
-    assert gcd.answer(f"27 -{long}") == f"gcd for 27 -{long} is 9"
-    assert gcd.answer(f"+{long} 0") == f"gcd for {long} 0 is {long}"
-
-
-def test_gcd_takes_numbers_of_the_full_length() -> None:
-    a, b = "6" * GCD_DIGITS_MAX, "4" * GCD_DIGITS_MAX
-    assert gcd.answer(f"{a} {b}") == f"gcd for {a} {b} is {'2' * GCD_DIGITS_MAX}"
-
-
-# ---- What both refuse ------------------------------------------------------------------------
+# ---- What is refused -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,8 +158,6 @@ def test_gcd_takes_numbers_of_the_full_length() -> None:
 )
 def test_what_is_no_plain_integer_is_refused(word: str) -> None:
     assert refusal(word) == f"{word!r} is not an integer; usage: isprime N"
-    with pytest.raises(Refused, match="is not an integer; usage: gcd A B"):
-        gcd.answer(f"12 {word}")
 
 
 @pytest.mark.parametrize(
@@ -202,20 +167,11 @@ def test_a_wrong_number_of_arguments_is_refused(args: str, got: int) -> None:
     assert refusal(args) == f"expected 1 argument, got {got}; usage: isprime N"
 
 
-@pytest.mark.parametrize(("args", "got"), [("", 0), ("12", 1), ("12 ", 1), ("1 2 3", 3)])
-def test_gcd_takes_two_arguments(args: str, got: int) -> None:
-    with pytest.raises(Refused) as caught:
-        gcd.answer(args)
-    assert str(caught.value) == f"expected 2 arguments, got {got}; usage: gcd A B"
-
-
 def test_a_million_digits_are_refused_without_being_repeated() -> None:
     assert refusal("1" * 1_000_000) == (
         f"number too long: '{'1' * 39}…' has 1000000 digits, the most is {ISPRIME_DIGITS_MAX};"
         " usage: isprime N"
     )
-    with pytest.raises(Refused, match=f"1000000 digits, the most is {GCD_DIGITS_MAX}; usage: gcd"):
-        gcd.answer("12 -" + "1" * 1_000_000)
 
 
 def never(word: str) -> int:
@@ -258,7 +214,146 @@ def test_the_arnault_number_is_what_it_is_said_to_be() -> None:
     assert {pow(base, odd, ARNAULT) for base in (2, 3, 5, 7, 293)} <= {1, ARNAULT - 1}
 
 
-def test_both_are_pure_and_documented() -> None:
+def test_isprime_says_what_the_exercise_knows() -> None:
     assert isprime.pure
-    assert gcd.pure
     assert isprime.doc == "Say whether an integer is prime."
+
+
+# ---- nextprime and prevprime -----------------------------------------------------------------
+
+
+def test_neighbours_agree_with_a_sieve() -> None:
+    primes = [n for n, prime in enumerate(sieve(3_000)) if prime]
+    for n in range(-3, 2_900):
+        after = next(prime for prime in primes if prime > n)
+        assert nextprime.answer(f"{n}") == f"nextprime for {n} is {after}"
+    for n in range(3, 2_900):
+        before = max(prime for prime in primes[: n + 1] if prime < n)
+        assert prevprime.answer(f"{n}") == f"prevprime for {n} is {before}"
+
+
+EDGES = [2**63, 2**64, 3317044064679887385961981, 2**100, 2**160, 10**100]
+
+
+@pytest.mark.parametrize("middle", EDGES)
+@pytest.mark.parametrize("offset", [-60, -1, 0, 1, 13, 60])
+def test_neighbours_agree_with_sympy_where_the_method_changes(middle: int, offset: int) -> None:
+    import sympy  # noqa: PLC0415 - 1.5 s to import, for these tests only
+
+    n = middle + offset
+    assert operator.index(nextprime(n)) == sympy.nextprime(n)
+    assert operator.index(prevprime(n)) == sympy.prevprime(n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(3, 2**64) | st.integers(2**64, 2**200))
+def test_between_neighbours_lies_no_prime(n: int) -> None:
+    after = operator.index(nextprime(n))
+    before = operator.index(prevprime(after))
+    assert before <= n < after
+    assert isprime(after) != "not prime"
+    assert all(isprime(each) == "not prime" for each in range(max(before, n) + 1, after))
+
+
+def test_a_gap_longer_than_one_sieving_is_crossed() -> None:
+    # Everything from 2 to 5,000 above a multiple of the product of all primes up to 5,000 has a
+    # small divisor, as has everything from 2 to 5,000 below it.
+    import sympy  # noqa: PLC0415 - 1.5 s to import, for these tests only
+
+    middle = fmpz(int(sympy.primorial(5_000, nth=False)))
+    after, before = next(_sieved(middle + 3, 2)), next(_sieved(middle - 3, -2))
+    assert after - middle > 4_096
+    assert middle - before > 4_096
+
+
+def test_only_above_the_bound_a_neighbour_is_called_probable() -> None:
+    below, above = 2**160 - 47, 2**160 + 7
+    assert nextprime.answer(f"{below - 1}") == f"nextprime for {below - 1} is {below}"
+    said = f"nextprime for {below} is {above}, probably prime"
+    assert nextprime.answer(f"{below}") == said
+    assert nextprime.value(f"{below}") == f"{above}", "to programs it is an integer"
+
+
+@pytest.mark.parametrize("n", ["2", "1", "0", "-7", "-" + "9" * NEIGHBOUR_DIGITS_MAX])
+def test_below_the_least_prime_there_is_none(n: str) -> None:
+    with pytest.raises(Refused, match=f"there is no prime below {n}; give an integer from 3 on"):
+        prevprime.answer(n)
+
+
+# ---- prove -----------------------------------------------------------------------------------
+
+
+THIRTEEN = "it passes strong tests to 13 bases, as no composite of its size does"
+
+
+def reason(n: int) -> tuple[bool, str]:
+    prime, said = prove(n)
+    assert prove.answer(f"{n}") == f"{n} is {'prime' if prime else 'not prime'}: {said}"
+    return prime, said
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [
+        (97, (True, "it passes a test that no composite below 2^64 passes")),
+        (2**81 - 51, (True, THIRTEEN)),
+        (2**89 - 1, (True, "proven by p-1, p+1 or APR-CL")),
+        (2**521 - 1, (True, "proven by p-1, p+1 or APR-CL")),
+        (1, (False, "primes begin with 2")),
+        (-7, (False, "primes begin with 2")),
+        (91, (False, "7 divides it")),
+        (2**600, (False, "2 divides it")),
+        (561, (False, "3 divides it")),
+        (2**67 - 1, (False, "it fails the strong test to base 3")),
+        (3825123056546413051, (False, "it fails the strong test to base 37")),
+        (3317044064679887385961981, (False, "it fails the strong test to base 43")),
+        ((2**64 + 13) ** 2, (False, "it fails the strong test to base 2")),
+    ],
+)
+def test_prove_says_why(n: int, expected: tuple[bool, str]) -> None:
+    assert reason(n) == expected
+
+
+def test_prove_gives_a_truth_and_a_reason() -> None:
+    assert prove.value("91") == '[false, "7 divides it"]'
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(-10, 2**20) | st.integers(2**60, 2**100))
+def test_what_speaks_against_a_prime_can_be_checked(n: int) -> None:
+    prime, said = reason(n)
+    assert prime is (isprime(n) == "prime")
+    if found := re.fullmatch(r"(\d+) divides it", said):
+        assert n % int(found[1]) == 0
+        assert 1 < int(found[1]) < n
+    elif found := re.fullmatch(r"it fails the strong test to base (\d+)", said):
+        assert not passes(n, int(found[1]))
+
+
+def passes(n: int, base: int) -> bool:
+    """Whether a number passes the strong test, by Python's own integers."""
+    odd, twos = n - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    powers = [pow(base, odd << each, n) for each in range(twos)]
+    return powers[0] == 1 or n - 1 in powers
+
+
+def test_a_pseudoprime_to_all_bases_is_still_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(primes, "_SMALL_PRIMES", [3, 5, 7])
+    assert reason(3825123056546413051) == (False, "it fails the Lucas test")
+
+
+@pytest.mark.parametrize("of", [nextprime, prevprime, prove])
+def test_each_refuses_one_digit_too_many(of: AnyService) -> None:
+    most = PROVE_DIGITS_MAX if of is prove else NEIGHBOUR_DIGITS_MAX
+    with pytest.raises(Refused, match=f"has {most + 1} digits, the most is {most}"):
+        of.answer("2" * (most + 1))
+    assert of.answer("2" * most)
+
+
+def test_a_prime_of_the_full_length_is_proven() -> None:
+    n = 10 ** (PROVE_DIGITS_MAX - 1) + 669
+    assert reason(n) == (True, "proven by p-1, p+1 or APR-CL")
