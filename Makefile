@@ -8,6 +8,7 @@ LOCK_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUI
 .PHONY: help up test coverage oracle sim mechanisms fuzz hostile starve chaos workers check lint format types imports tidy lock bench build clean FORCE
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
 	    printf '  make %-8s %s\n' "$$name" "$$says"; done
 
 up: $(VENV)/.run ## run everything and a prompt, or answer the lines on stdin; ARGS='6555 6556 6557 6558' passes options
@@ -83,8 +84,8 @@ chaos: $(VENV)/.dev ## kill, stop and cut real processes under load, check each 
 workers: $(VENV)/.dev ## what an executor costs, how soon its death is mended, what a long line holds up
 	@$(BIN)/python bench/workers.py $(ARGS)
 
-bench: $(VENV)/.run ## measure this machine
-	@$(BIN)/python bench/isprime.py $(ARGS)
+bench: $(BENCH)/.ready ## linebus and its peers on the same work, into docs/benchmarks.md; ARGS='--quick --only nats,celery'
+	@$(BENCH)/bin/python bench/compare.py $(ARGS)
 
 build: $(VENV)/.run ## make the wheel in dist/
 	@$(BIN)/python -m hatchling build -t wheel
@@ -100,10 +101,11 @@ lock: ## pin and hash what pyproject.toml asks for, into requirements/
 	compile() { UV_SYSTEM_CERTS=1 "$$tools/bin/uv" pip compile pyproject.toml --quiet --universal --generate-hashes \
 	    --python-version 3.11 --custom-compile-command 'make lock' $(LOCK_FLAGS) "$$@"; }; \
 	compile --extra dev --output-file requirements/dev.txt >/dev/null; \
-	compile --group build --constraints requirements/dev.txt --output-file requirements/run.txt >/dev/null
+	compile --group build --constraints requirements/dev.txt --output-file requirements/run.txt >/dev/null; \
+	compile --group bench --constraints requirements/dev.txt --output-file requirements/bench.txt >/dev/null
 
-clean: ## remove .venv, dist and the tools' caches
-	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## remove .venv, .venv-bench, dist and the tools' caches
+	@rm -rf $(VENV) $(BENCH) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@rm -rf .coverage .coverage.* htmlcov
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -135,5 +137,16 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@rm -f $@
 	@$(PIP_INSTALL) -r requirements/dev.txt </dev/null >&2
 	@touch $@
+
+# The peers have an environment of their own: nobody else needs them. What cannot be installed is left out,
+# and the benchmarks name it.
+BENCH_SOUND := $(shell [ "$$(cat $(BENCH)/.ready 2>/dev/null)" = "$(CURDIR)" ] && $(BENCH)/bin/python -c '' 2>/dev/null && echo yes)
+
+$(BENCH)/.ready: $(VENV)/.made requirements/run.txt requirements/bench.txt pyproject.toml $(if $(BENCH_SOUND),,FORCE)
+	@echo "linebus: making .venv-bench with the programs to compare with; this happens once, and takes minutes" >&2
+	@rm -rf $(BENCH)
+	@$(BIN)/python -m venv $(BENCH) </dev/null >&2
+	@$(BENCH)/bin/python bench/install.py requirements/run.txt requirements/bench.txt </dev/null >&2
+	@printf '%s\n' "$(CURDIR)" >$@
 
 FORCE:

@@ -27,9 +27,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from linebus.services.numbers import isprime
-
 import linebus
+from linebus.services.primes import isprime
 from tests.support import free_ports
 
 if TYPE_CHECKING:

@@ -54,6 +54,10 @@ NUMBERS_ELSEWHERE = {
     "services/primes.py _THIRTEEN_BASES": "where FLINT changes its method",
     "services/primes.py _WORD": "where FLINT changes its method",
     "wire/packing.py _BYTES_PER_CHAR_MAX": "a fact of UTF-8",
+    "worker/position.py AT_ONCE": "where a number stands in shared memory",
+    "worker/position.py IS_WATCHED": "where a number stands in shared memory",
+    "worker/position.py PAUSE": "where a number stands in shared memory",
+    "worker/position.py _STREAM_AT": "where a number stands in shared memory",
 }
 
 # The words that the glossary replaces, as far as they cannot mean something else. "queue", "result"

@@ -280,6 +280,13 @@ DESCRIPTORS_MIN = 1_024
 NEARLY_FULL_PERCENT = 80
 # It takes the shortest of so many round trips.
 DOCTOR_ROUND_TRIPS = 3
+# `linebus bench`: how long a measure takes at least, how often all are made, how many requests the
+# first attempt asks and by how much the next may grow, and the window of the proxy beside it.
+BENCH_S = 0.3
+BENCH_ROUNDS = 3
+BENCH_LINES = 100
+BENCH_LINES_GROWTH = 16
+BENCH_WINDOW_LINES = 1_000
 
 assert LINE_BYTES_MAX + NAME_CHARS_MAX < MESSAGE_BYTES_TARGET
 assert MESSAGE_BYTES_TARGET + LINE_BYTES_MAX < MESSAGE_BYTES_MAX

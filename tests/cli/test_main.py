@@ -24,7 +24,7 @@ from tests.support import (
     running,
 )
 
-COMMANDS = ["up", "serve", "work", "ask", "services", "doctor", "client", "completion"]
+COMMANDS = ["up", "serve", "work", "ask", "services", "doctor", "bench", "client", "completion"]
 
 
 def exited(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str, str]:
@@ -76,6 +76,7 @@ def test_the_help_of_each_command_shows_examples(
         ["client", "5555"],
         ["services", "gcd", "isprime"],
         ["doctor", "--wait", "soon"],
+        ["bench", "--procs", "1", "--bus", "tcp://127.0.0.1:1"],
         ["completion"],
         ["completion", "csh"],
     ],

@@ -167,3 +167,22 @@ def test_where_the_kernel_tells_nothing_it_never_looks(
     threads = threading.active_count()
     with Guard(kernel, {INPUTS}, set(), lambda: 0, {}):
         assert threading.active_count() == threads
+
+
+def test_memory_that_many_honest_peers_take_is_looked_into_once(
+    guard: Guard, kernel: FakeKernel, arrived: Counter[int]
+) -> None:
+    looked = []
+    usual = kernel.connections
+    kernel.connections = lambda ports: looked.append(ports) or usual(ports)  # type: ignore[func-returns-value, method-assign]
+    for descriptor in range(100):
+        kernel.send(descriptor, MUCH // 50)
+        arrived[descriptor] = MUCH // 50
+    guard.look()
+    looks = len(looked)
+    guard.look()
+    guard.look()
+    assert (kernel.was_cut, len(looked)) == ([], looks)
+    kernel.send(500, 2 * MUCH)
+    guard.look()
+    assert kernel.was_cut == [500]

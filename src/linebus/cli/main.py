@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from linebus.cli import ask, client, completion, doctor, serve, services, up, work
+from linebus.cli import ask, bench, client, completion, doctor, serve, services, up, work
 from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import tell_error, written_in_full
 from linebus.errors import DeadlineExceeded, LinebusError, NobodyListens, NotAnswered, NotLinebus
@@ -23,6 +23,7 @@ examples:
   linebus ask - < lines.txt       many lines in, replies in order
   linebus services                who offers what
   linebus doctor                  what is wrong, and what to do
+  linebus bench                   how fast this machine is
   linebus COMMAND --help          more about a command
 
 exit codes: 0 all answered, 1 some request ended otherwise, 2 wrong usage, 3 nobody listens there,
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (up, serve, work, ask, services, doctor, client, completion):
+    for command in (up, serve, work, ask, services, doctor, bench, client, completion):
         command.add_parser(commands)
     return parser
 

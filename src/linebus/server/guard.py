@@ -48,7 +48,7 @@ class Guard:
         self._publishers = publishers
         self._held_bytes = held_bytes
         self._arrived = arrived
-        self._least = self._seen = kernel.memory() if kernel.can_tell else 0
+        self._usual = self._seen = kernel.memory() if kernel.can_tell else 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
 
@@ -75,7 +75,7 @@ class Guard:
     def look(self) -> None:
         """Look at the memory, and at single connections where it has grown."""
         memory = self._kernel.memory()
-        self._least = min(self._least, memory)
+        self._usual = min(self._usual, memory)
         self._seen = min(self._seen, memory)
         if memory - self._seen > limits.GUARD_GROWTH_BYTES:
             self._seen = memory
@@ -83,11 +83,13 @@ class Guard:
         if self._is_pressed():
             self._kernel.trim()  # what is free need not be ours
         if self._is_pressed():
-            self._cut_the_worst()
-            self._kernel.trim()
+            if self._cut_the_worst():
+                self._kernel.trim()
+            else:  # many honest peers take it: looking at all of them again would find nothing
+                self._usual = self._kernel.memory() - self._held_bytes()
 
     def _is_pressed(self) -> bool:
-        grown = self._kernel.memory() - self._least
+        grown = self._kernel.memory() - self._usual
         return grown > limits.GUARD_MEMORY_BYTES + self._held_bytes()
 
     def _cut_subscribers(self) -> None:
@@ -96,17 +98,22 @@ class Guard:
             if each.received > limits.SUBSCRIPTIONS_BYTES_MAX:
                 self._kernel.cut(each.descriptor)
 
-    def _cut_the_worst(self) -> None:
-        """Cut those who have sent most that is no message, until what is left is little."""
+    def _cut_the_worst(self) -> bool:
+        """Cut those who have sent most that is no message, until what is left is little.
+
+        Return whether there were any.
+        """
         unfinished = sorted(
             (self._unfinished(each), each.descriptor)
             for each in self._kernel.connections(self._ports)
         )
         left = sum(size for size, _ in unfinished)
+        is_much = left > limits.GUARD_UNFINISHED_BYTES
         while unfinished and left > limits.GUARD_UNFINISHED_BYTES:
             size, descriptor = unfinished.pop()
             self._kernel.cut(descriptor)
             left -= size
+        return is_much
 
     def _unfinished(self, connection: Connection) -> int:
         """Return what was sent and is no message; what arrived may be an earlier connection's."""

@@ -24,7 +24,6 @@ once in each process, such as a model that is loaded, is made by `setup`:
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from typing import (
 
 from linebus import limits
 from linebus.errors import UsageError
+from linebus.services.awaited import awaited
 from linebus.services.compiler import as_sentence, as_value, compile_service
 from linebus.services.setup import Prepared, prepared_by
 from linebus.services.signature import hints_of, parameters_of, types_of, usage_of
@@ -144,7 +144,7 @@ class Service(Generic[P, R]):
             for way in (sentence, as_value)
         )
         self.answer_async, self.value_async = (answer, value) if is_async else (None, None)
-        self.answer, self.value = map(_awaited, (answer, value)) if is_async else (answer, value)
+        self.answer, self.value = map(awaited, (answer, value)) if is_async else (answer, value)
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -210,11 +210,6 @@ def _checked_bounds(name: str, options: Options, *, is_async: bool) -> Bounds:
         raise UsageError(message)
     lines = (at_once or limits.AT_ONCE) if is_async else 1
     return Bounds(time_limit_s or 0.0, memory_limit or 0, recycle_after or 0, lines)
-
-
-def _awaited(answer: Callable[[str], Coroutine[Any, Any, str]]) -> Callable[[str], str]:
-    """Return a plain function that waits for an async one, in an event loop of its own."""
-    return lambda arguments: asyncio.run(answer(arguments))
 
 
 def _checked_text(name: str, what: str, text: str) -> str:

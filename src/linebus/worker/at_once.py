@@ -36,7 +36,7 @@ class AtOnce:
     def __init__(self) -> None:
         """Start the thread, with nothing to do."""
         self._done: deque[Done] = deque()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._under_way: set[int] = set()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -95,11 +95,11 @@ class AtOnce:
     # -- in the loop's thread ----------------------------------------------------------------
 
     def _start(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks[number] = self._loop.create_task(work)
+        self._running[number] = self._loop.create_task(work)
 
     def _cancel(self, number: int) -> None:
-        if (task := self._tasks.get(number)) is not None:
-            task.cancel()
+        if (running := self._running.get(number)) is not None:
+            running.cancel()
 
     async def _work(
         self,
@@ -126,7 +126,7 @@ class AtOnce:
         except Exception as error:  # noqa: BLE001  whatever a service raises is its answer
             text = failure(service, error)
         finally:
-            del self._tasks[number]
+            del self._running[number]
         self._done.append(Done(number, text, failed, time.monotonic() - begun_at))
         with contextlib.suppress(BlockingIOError):  # full: it is woken up already
             os.write(self._writer, b".")
