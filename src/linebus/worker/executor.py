@@ -1,4 +1,4 @@
-"""An executor: a child process that runs the user's code, one line after the other.
+"""An executor: a child process that runs the user's code, one line after the other or many at once.
 
 It holds its own connection to the server, so a request takes no extra hop. It ends with its
 guardian. Started as `python -m linebus.worker.executor GUARDIAN_PID REPORT_FD POSITION_FD`, with
