@@ -175,3 +175,45 @@ def test_how_a_process_ended_is_told_with_the_signals_name() -> None:
     assert process.how_it_ended(-signal.SIGTERM) == "killed by SIGTERM"
     assert process.how_it_ended(-40) == "killed by signal 40"
     assert process.how_it_ended(0) == "ended with exit code 0"
+
+
+# -- groups ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_what_is_started_to_end_with_this_process_does_and_handles_ctrl_c() -> None:
+    program = (
+        "import signal, subprocess; from linebus import process;"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "subprocess.Popen(['sh', '-c', 'grep SigIgn /proc/self/status; exec sleep 1000'],"
+        "    preexec_fn=process.ending_with_this());"
+        "signal.pause()"
+    )
+    with running(sys.executable, "-c", program) as parent:
+        ignored = int(first_line(parent).split()[1], 16)
+        assert not ignored & 1 << (signal.SIGINT - 1)
+        assert parent.stdout is not None
+        parent.send_signal(signal.SIGKILL)
+        assert readable(parent.stdout.fileno())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells about groups in /proc")
+def test_a_group_is_found_and_killed_as_a_whole() -> None:
+    command = ["sh", "-c", "sleep 1000 & echo $!; wait"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        other = int(first_line(child))
+        assert sorted(process.group_members(child.pid)) == sorted({child.pid, other})
+        end = os.pidfd_open(other)
+        process.kill_group(child.pid)
+        assert readable(end)
+        os.close(end)
+        assert child.wait() == -signal.SIGKILL
+    assert process.group_members(child.pid) == []
+    process.kill_group(child.pid)
+
+
+def test_what_sleeps_is_told_from_what_runs_where_the_system_tells() -> None:
+    assert process.is_asleep(os.getpid()) == (sys.platform != "linux")
+    assert process.is_asleep(2**22 + 1)

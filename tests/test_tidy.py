@@ -56,6 +56,7 @@ NUMBERS_ELSEWHERE = {
     "wire/packing.py _BYTES_PER_CHAR_MAX": "a fact of UTF-8",
     "worker/position.py AT_ONCE": "where a number stands in shared memory",
     "worker/position.py IS_WATCHED": "where a number stands in shared memory",
+    "worker/position.py PROGRAM": "where a number stands in shared memory",
     "worker/position.py PAUSE": "where a number stands in shared memory",
     "worker/position.py _STREAM_AT": "where a number stands in shared memory",
 }

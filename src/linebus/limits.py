@@ -190,6 +190,26 @@ STOP_FORGET_S = 1.0
 REPORT_BYTES_MAX = 1024 * 1024
 PIPE_READ_BYTES = 64 * 1024
 
+# -- programs as workers ---------------------------------------------------------------------
+# A program is given lines for so much work at once: enough to hide that it has to be woken up.
+PROGRAM_BATCH_S = 0.001
+# Naps shorter than this, in which its replies gather, are not worth taking.
+PROGRAM_NAP_S = 0.00005
+# Its replies are held back until it has answered all it was given, but no longer than this.
+PROGRAM_HOLD_S = 0.010
+# What it says beyond one line for the first line, or after it was found to say too much, comes
+# within this time.
+PROGRAM_SETTLE_S = 0.001
+# A program that has said nothing for so long is looked at: does it wait for more?
+PROGRAM_SILENCE_S = 1.0
+# A program sleeps, waiting for its first line, within this time, or is offered as it is.
+PROGRAM_START_S = 1.0
+PROGRAM_LOOK_S = 0.002
+# A program whose input has been closed ends by itself within this time, or is killed.
+PROGRAM_END_S = 0.5
+# Of a line that it writes to stderr.
+PROGRAM_SAID_BYTES_MAX = 1_024
+
 # -- what the broker tells of itself ---------------------------------------------------------
 ADMIN_LINES_PER_S_MAX = 20  # of one client; listing all services is work
 ADMIN_PAGE_BYTES = 64 * 1024
@@ -303,6 +323,8 @@ assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+assert FLUSH_S < PROGRAM_BATCH_S < PROGRAM_HOLD_S <= SLICE_S
+assert PROGRAM_END_S + LINGER_MS / 1000 < DRAIN_S, "a program may end by itself"
 assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S
 # JSON writes a control character as six bytes, an executor's number and its comma as 17 at most; a
 # page may overshoot by one service.

@@ -9,9 +9,11 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
@@ -27,6 +29,51 @@ def end_with_parent(parent_pid: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent_is_gone(parent_pid):
         os._exit(1)
+
+
+def ending_with_this() -> Callable[[], None]:
+    """Return what a child is to call between fork and exec, so that it ends with this process.
+
+    Everything is looked up before the fork: in the child nothing but two system calls are safe.
+    """
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    parent_pid = os.getpid()
+
+    def end_with_it() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:
+            os._exit(1)
+
+    return end_with_it
+
+
+def kill_group(group: int) -> None:
+    """Kill all processes of a group, if there are any."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def group_members(group: int) -> list[int]:
+    """Return the pids of a group's processes that have not ended, as Linux tells them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name of the program comes second, in parentheses, and may hold anything.
+            fields = entry.read_bytes().rpartition(b")")[2].split()
+            if int(fields[2]) == group and fields[0] != b"Z":
+                found.append(int(entry.parent.name))
+    return found
+
+
+def is_asleep(pid: int) -> bool:
+    """Return whether a process waits for something; where Linux does not tell, say so."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state == b"S"
 
 
 def parent_is_gone(parent_pid: int) -> bool:

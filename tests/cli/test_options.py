@@ -135,3 +135,17 @@ def test_an_argument_knows_how_it_is_completed(parser: argparse.ArgumentParser) 
     action = parser.add_argument("word")
     options.complete_with(action, lambda **_: ["one"])
     assert getattr(action, "completer")() == ["one"]  # noqa: B009  argparse knows of none
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7), ("500M", 500 << 20), ("2g", 2 << 30), ("1KiB", 1024), ("1tb", 1 << 40)],
+)
+def test_a_size_is_a_number_of_bytes(text: str, value: int) -> None:
+    assert options.size(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5G", "M", "12X", "9" * 13])
+def test_any_other_size_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a size such as 500M or 2G"):
+        options.size(text)

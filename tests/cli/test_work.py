@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from linebus.text import LogFormatter
 from linebus.worker import guardian
 from linebus.worker.guardian import WorkerConfig
 from linebus.worker.news import InSession, NoServerYet, ServerFull, WrongPorts
+from linebus.worker.program import ProgramSpec
 from tests.support import free_address
 
 if TYPE_CHECKING:
@@ -144,3 +146,67 @@ def test_a_module_without_its_object_is_told_with_the_objects_in_it(
         "linebus: no built-in service is called 'shop', but there is shop.py; "
         "say which object: shop:price\n"
     )
+
+
+# -- programs ----------------------------------------------------------------------------------
+
+
+def test_what_follows_two_dashes_is_a_program(configs: list[WorkerConfig]) -> None:
+    options = ["--procs", "2", "--whole-line", "--time-limit", "1.5", "--memory", "1M"]
+    main(["work", "upper", *options, "--", sys.executable, "--once", "--", "\udcff"])
+    words = (sys.executable.encode(), b"--once", b"--", b"\xff")
+    spec = ProgramSpec("upper", words, True, False, 1.5, 1 << 20)
+    assert configs == [WorkerConfig((), 2, "tcp://127.0.0.1:5555", program=spec)]
+
+
+def test_a_name_of_a_built_in_service_is_as_good_as_any(configs: list[WorkerConfig]) -> None:
+    main(["work", "gcd", "--once", "--", sys.executable])
+    assert configs[0].program == ProgramSpec("gcd", (sys.executable.encode(),), once=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("gcd --once", "--once is for a program: linebus work NAME --once … -- PROGRAM"),
+        ("gcd --whole-line", "--whole-line is for a program"),
+        ("gcd --time-limit 3", "--time-limit is for a program"),
+        ("gcd --memory 3M", "--memory is for a program"),
+        ("upper --", "there is no program behind --"),
+        ("-- sh", "the following arguments are required: SERVICE"),
+        ("upper lower -- sh", "a program is one service; got 2 names before --"),
+        ("upper -- /nowhere/x", "the program '/nowhere/x' is not there"),
+        ("upper -- ./plain", "the program './plain' is not executable"),
+    ],
+)
+def test_wrong_words_for_a_program_are_told(
+    words: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").touch(0o600)
+    with pytest.raises(SystemExit) as caught:
+        main(["work", *words.split()])
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a:b", "linebus.mine", "1", "x" * 65])
+def test_a_program_takes_no_name_that_no_service_may_have(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["work", name, "--", sys.executable]) == 2
+    assert "cannot be the name of a service" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when it is ready")
+def test_a_program_that_ends_at_once_ends_the_worker_with_its_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program = [sys.executable, "-c", "raise SystemExit('so it ends')"]
+    assert main(["work", "x", "--procs", "1", "--bus", free_address(), "--", *program]) == 2
+    said = capsys.readouterr().err
+    assert "linebus: cannot offer 'x': " in said
+    assert "ended with exit code 1; it said: so it ends" in said

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 TESTED_ELSEWHERE = {
     "test_protocol.py": {("docs/protocol.md", "message"), ("docs/protocol.md", "plain")},
     "test_units.py": {("docs/howto/systemd.md", "ini")},
+    "test_programs.py": {("docs/howto/programs.md", "recipe")},
 }
 # Not run, because they install into the checkout, or run the tests that would run them.
 NOT_RUN = {"make up", "make test", "pip install . && linebus up"}
 # A server or a worker, and nothing that would end it or read what it prints.
-RUNS_ON = re.compile(r"(linebus (serve|work)|python3 (server|primer|gcd)\.py)( [\w.:/-]+)*")
+RUNS_ON = re.compile(
+    r"(linebus (serve|work)|python3 (server|primer|gcd)\.py)( [\w.:/-]+)*( -- [^|;&]+)?"
+)
 PORTS_STATED = [str(first + port) for first in (5550, 6550, 7550, 8550) for port in (5, 6, 7, 8)]
 HOST_STATED = "192.0.2.7"  # one of those that are kept free for documents
 # Systems other than Linux have one loopback address only.

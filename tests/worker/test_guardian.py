@@ -33,6 +33,7 @@ from tests.support import (
     free_ports,
     serving,
 )
+from tests.worker.programs import python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,6 +220,39 @@ def test_a_line_that_kills_its_executors_is_given_up() -> None:
 
 
 # ---- what ends a worker ----------------------------------------------------------------------
+
+
+def test_a_program_that_dies_at_a_line_is_replaced_and_the_line_given_up_with_its_words() -> None:
+    spec = python(
+        "for line in lines():\n    if line == 'die': sys.exit('no more')\n    say(line.upper())"
+    )
+    with (
+        serving() as config,
+        working(address=address_of(config.client_inputs), program=spec) as worker,
+    ):
+        worker.hear("offering upper with 1 executor")
+        with patient(address_of(config.client_inputs)) as bus:
+            died = bus.ask("upper die")
+            assert died.outcome == "quarantined"
+            said = "lost its program (ended with exit code 1; it said: no more)"
+            assert died.text == f"3 executors died while working on it; the last: {said}"
+            assert bus.ask("upper a").text == "A"
+            assert bus.call("upper", "b") == "B"
+
+
+def test_a_program_that_hangs_is_killed_when_its_line_has_expired() -> None:
+    spec = python(
+        "for line in lines():\n    if line == 'hang': signal.pause()\n    say(str(os.getpid()))"
+    )
+    with (
+        serving() as config,
+        working(address=address_of(config.client_inputs), program=spec) as worker,
+    ):
+        worker.hear("offering upper with 1 executor")
+        with patient(address_of(config.client_inputs)) as bus:
+            before = bus.ask("upper a").text
+            assert bus.ask("upper hang", deadline_s=0.1).outcome == "expired"
+            assert bus.ask("upper a").text != before
 
 
 @pytest.mark.parametrize(

@@ -14,25 +14,31 @@ from hypothesis import strategies as st
 from linebus import limits
 from linebus.wire.messages import Offer
 from linebus.worker import pipes
+from linebus.worker.program import ProgramSpec
+from linebus.worker.watch import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 offers = st.builds(Offer, st.just("gcd"), st.text(max_size=9), st.text(max_size=9))
+programs = st.builds(ProgramSpec, st.text(), st.lists(st.binary()).map(tuple), st.booleans())
 to_guardian = st.one_of(
     st.builds(
         pipes.Ready,
         st.lists(offers, max_size=3),
-        st.lists(st.builds(pipes.Bounds, st.floats(0, 9), st.integers(0, 2**40)), max_size=3),
+        st.lists(st.builds(Bounds, st.floats(0, 9), st.integers(0, 2**40)), max_size=3),
         st.booleans(),
     ),
     st.builds(pipes.Awake),
     st.builds(pipes.Leaving),
     st.builds(pipes.Unloadable, st.text()),
+    st.builds(pipes.Ended, st.text()),
     st.builds(pipes.PlainText, st.integers(0, 2**53), st.text(), st.booleans()),
 )
 to_executor = st.one_of(
-    st.builds(pipes.Start, st.lists(st.text()), st.binary(), st.none() | st.text()),
+    st.builds(
+        pipes.Start, st.lists(st.text()), st.binary(), st.none() | st.text(), st.none() | programs
+    ),
     st.builds(pipes.Connect, st.text()),
     st.builds(pipes.PlainLine, st.integers(0, 2**53), st.text(), st.text()),
     st.builds(pipes.Unwanted, st.integers(0, 2**53), st.integers(0, 2**53)),

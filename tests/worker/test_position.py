@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from linebus.worker import position as page
 from linebus.worker.position import Position
 
 
@@ -26,6 +27,14 @@ def test_what_one_mapping_stores_the_other_reads() -> None:
     assert ours.cell[0] == 2**53
     theirs.close()
     ours.close()
+
+
+def test_the_group_of_a_program_stands_beside_it() -> None:
+    position = Position.create()
+    assert position.program_group() == 0
+    position.cell[page.PROGRAM] = 77
+    assert (position.program_group(), position.cell[page.NUMBER]) == (77, 0)
+    position.close()
 
 
 def test_two_positions_are_apart() -> None:

@@ -57,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         _parser().print_help(sys.stderr)
         return ExitCode.USAGE
+    words, program = work.split_program(words)
     options = _parser().parse_args(words)
+    if program is not None:
+        options.program = program
     as_json = getattr(options, "json", False)
     try:
         return int(options.run(options))

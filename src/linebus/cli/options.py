@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 from linebus import limits, process
@@ -123,6 +124,15 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a number of seconds from 0 to {limits.WAIT_S_MAX:.0f}"
         )
+    return value
+
+
+def size(text: str) -> int:
+    """Read a number of bytes such as 500M; raise what argparse makes a usage error of."""
+    found = re.fullmatch(r"([0-9]{1,12})([KMGT]?)i?B?", text, re.IGNORECASE)
+    value = int(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ") if found else 0
+    if not value:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 500M or 2G")
     return value
 
 

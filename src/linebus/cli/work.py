@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linebus import limits, process
@@ -15,8 +19,10 @@ from linebus.text import LogFormatter, visible
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from linebus.worker.news import News
+    from linebus.worker.program import ProgramSpec
 
 _EPILOG = """\
 examples:
@@ -24,6 +30,11 @@ examples:
   linebus work shop:price --procs 4         your own: object `price` in shop.py, in this folder
   linebus work gcd --ports 5557 5558        for any server of the exercise, ours or another
   linebus work gcd --json                   news as JSON Lines: offering, in_session, …
+  linebus work upper -- sed -u 's/.*/\\U&/'  any program as a service of your own name: it reads
+                                            lines and writes one line for each, at once
+  linebus work factor --once -- factor      a process for each line
+
+Options stand before `--`, what follows is the program and its arguments.
 """
 
 
@@ -34,7 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "services",
         nargs="+",
         metavar="SERVICE",
-        help="a built-in service's name, or module:object for your own",
+        help="a built-in service's name, or module:object for your own; before -- PROGRAM the"
+        " name of the program's service",
     )
     shared.complete_with(services, complete_builtin)
     shared.add_procs(parser)
@@ -50,27 +62,92 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--host", default=limits.HOST, help="the server's host, with --ports (default: %(default)s)"
     )
+    _add_program_options(parser)
     shared.add_json(parser)
     shared.add_parent(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=partial(_run, parser), program=None)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _add_program_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--whole-line",
+        action="store_true",
+        help="give the program the service's name too, before the arguments",
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="start the program for each line; its exit code counts"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=shared.seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long the program may work on a line; then it is killed and the line has failed",
+    )
+    parser.add_argument(
+        "--memory",
+        type=shared.size,
+        default=0,
+        metavar="SIZE",
+        help="how much memory the program and what it starts may take, such as 500M or 2G",
+    )
+
+
+def split_program(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
+    """Split the words of `linebus work` at the first `--`: ours, and those of the program."""
+    if list(words[:1]) != ["work"] or "--" not in words:
+        return words, None
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from linebus.client.client import default_address
     from linebus.worker.guardian import WorkerConfig, work
 
     if options.parent:
         process.end_with_parent(options.parent)
+    program = _program_of(parser, options)
     _log(as_json=options.json)
     config = WorkerConfig(
-        references=tuple(options.services),
+        references=() if program else tuple(options.services),
         executors=options.procs,
         address=None if options.ports else options.bus or default_address(),
         ports=tuple(options.ports) if options.ports else None,
         host=options.host,
+        program=program,
     )
     work(config, _tell_as_json if options.json else _tell)
     return ExitCode.ALL_ANSWERED
+
+
+def _program_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> ProgramSpec | None:
+    """Return the program to be offered, None where there is none; end with the usage if wrong."""
+    from linebus.services.declare import checked_name
+    from linebus.worker.program import ProgramSpec
+
+    if options.program is None:
+        for name in ("whole_line", "once", "time_limit", "memory"):
+            if getattr(options, name):
+                option = f"--{name.replace('_', '-')}"
+                parser.error(f"{option} is for a program: linebus work NAME {option} … -- PROGRAM")
+        return None
+    if not options.program:
+        parser.error("there is no program behind --")
+    if len(options.services) > 1:
+        parser.error(f"a program is one service; got {len(options.services)} names before --")
+    program = options.program[0]
+    if shutil.which(program) is None:
+        what = "is not executable" if Path(program).is_file() else "is not there"
+        parser.error(f"the program {visible(program)!r} {what}")
+    return ProgramSpec(
+        checked_name(options.services[0]),
+        tuple(map(os.fsencode, options.program)),
+        whole_line=options.whole_line,
+        once=options.once,
+        time_limit_s=options.time_limit,
+        memory_limit=options.memory,
+    )
 
 
 def _tell(news: News) -> None:

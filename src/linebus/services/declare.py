@@ -173,8 +173,8 @@ def service(
     return declare if function is None else declare(function)
 
 
-def _checked_name(function: Callable[..., object], name: str | None) -> str:
-    found = name if name is not None else getattr(function, "__name__", "")
+def checked_name(found: str) -> str:
+    """Return a name that a service may have. Raises UsageError."""
     if plain.NAME.fullmatch(found) is None:
         message = (
             f"{found!r} cannot be the name of a service; give name= one of 1 to 64 letters,"
@@ -184,6 +184,11 @@ def _checked_name(function: Callable[..., object], name: str | None) -> str:
     if found.startswith(RESERVED):
         message = f"{found!r} cannot be the name of a service; {RESERVED}… are the server's own"
         raise UsageError(message)
+    return found
+
+
+def _checked_name(function: Callable[..., object], name: str | None) -> str:
+    found = checked_name(name if name is not None else getattr(function, "__name__", ""))
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         message = f"service {found!r} is a generator; have it return one result"
         raise UsageError(message)

@@ -22,26 +22,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linebus.wire.messages import Lost
+    from linebus.worker.program import ProgramSpec
 
 
 class Child:
     """One executor's process."""
 
-    def __init__(self, references: Sequence[str], address: str | None, now: float) -> None:
-        """Start it; it will load `references` and connect to `address`, if there is one yet."""
+    def __init__(
+        self,
+        references: Sequence[str],
+        address: str | None,
+        now: float,
+        program: ProgramSpec | None = None,
+    ) -> None:
+        """Start it; it will load `references` and connect to `address`, if there is one yet.
+
+        Where there is a `program`, it will offer that instead.
+        """
         self.started_at = now
         self.is_ready = False
         self.is_spare = False  # it waits until another one has ended
         self.is_leaving = False  # it has done what it should and ends
         self.working_on: int | None = None
+        self.ended = ""  # how its program has ended, in its own words
         key = os.urandom(limits.KEY_BYTES)
         self.key_hash = hashlib.sha256(key).digest()
         self.position = Position.create()
         report, report_of_child = os.pipe()
+        module = "linebus.worker.executor" if program is None else "linebus.worker.program_executor"
         arguments = [str(os.getpid()), str(report_of_child), str(self.position.descriptor)]
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "linebus.worker.executor", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=(report_of_child, self.position.descriptor),
             )
@@ -57,8 +69,11 @@ class Child:
         control = self.process.stdin.fileno()
         os.set_blocking(control, False)
         self.control = pipes.PipeWriter(control)
-        self.control.write(pipes.Start(list(references), key, address))
-        self.watch = Watch(self.position, lambda: memory_of(self.process.pid))
+        self.control.write(pipes.Start(list(references), key, address, program))
+        self.watch = Watch(self.position, self._memory)
+
+    def _memory(self) -> int:
+        return memory_of(self.process.pid, self.position.program_group())
 
     def stop(self) -> None:
         """Ask it to finish the line at hand and to end."""
@@ -72,7 +87,9 @@ class Child:
         """Reap it, release what it held; return what its end means for the line it worked on."""
         self.process.kill()  # its pipe is closed: whatever of it is left is of no use
         code = self.process.wait()
-        lost = self.watch.lost(self.key_hash, process.how_it_ended(code))
+        lost = self.watch.lost(self.key_hash, self.ended or process.how_it_ended(code))
+        if group := self.position.program_group():
+            process.kill_group(group)
         self.position.close()
         os.close(self.report.descriptor)
         if self.process.stdin is not None:

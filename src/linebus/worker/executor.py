@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
@@ -30,6 +30,7 @@ from linebus.worker.answering import answer_of, failure, not_offered, offer_of
 from linebus.worker.at_once import AtOnce
 from linebus.worker.position import Position
 from linebus.worker.session import ExecutorSession, Slice
+from linebus.worker.watch import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -322,7 +323,7 @@ def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyServi
     except ServiceNotLoaded as error:
         report.write(pipes.Unloadable(str(error)))
         return None
-    bounds = [pipes.Bounds(s.bounds.time_limit_s, s.bounds.memory_limit) for s in services]
+    bounds = [Bounds(s.bounds.time_limit_s, s.bounds.memory_limit) for s in services]
     is_recycled = any(service.bounds.recycle_after for service in services)
     report.write(pipes.Ready([offer_of(each) for each in services], bounds, is_recycled))
     return services
@@ -365,8 +366,17 @@ def _log() -> None:
     show_what_ends_us()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run an executor for the guardian with this pid."""
+class Begun(NamedTuple):
+    """What an executor's process has at its beginning, and what its guardian has said so far."""
+
+    control: pipes.PipeReader
+    report: pipes.PipeWriter
+    position_descriptor: int
+    messages: list[Any]
+
+
+def begin(arguments: Sequence[str]) -> Begun | None:
+    """Take up the pipes of an executor's process; None where its guardian has gone."""
     guardian_pid, report_descriptor, position_descriptor = map(int, arguments)
     process.end_with_parent(guardian_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the guardian's to handle
@@ -375,16 +385,24 @@ def main(arguments: Sequence[str]) -> int:
     for descriptor in (report_descriptor, position_descriptor):
         os.set_inheritable(descriptor, inheritable)
     control = pipes.PipeReader(_take_standard_input(), pipes.ToExecutor)
-    first_words = control.read()
-    if not first_words:
+    messages = control.read()
+    if not messages:
+        return None
+    return Begun(control, pipes.PipeWriter(report_descriptor), position_descriptor, messages)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run an executor for the guardian with this pid."""
+    begun = begin(arguments)
+    if begun is None:
         return 1
-    report = pipes.PipeWriter(report_descriptor)
-    services = _load(first_words[0].references, report)
+    start = begun.messages[0]
+    services = _load(start.references, begun.report)
     if services is None:
         return 1
-    position = Position(position_descriptor)
-    executor = Executor(services, first_words[0], control, report, position)
-    for message in first_words[1:]:
+    position = Position(begun.position_descriptor)
+    executor = Executor(services, start, begun.control, begun.report, position)
+    for message in begun.messages[1:]:
         executor.obey(message)
     executor.run()
     return 0

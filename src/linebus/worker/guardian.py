@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from linebus.wire.messages import Offer
     from linebus.worker.news import News
+    from linebus.worker.program import ProgramSpec
     from linebus.worker.watch import Verdict
 
 log = logging.getLogger("linebus.worker")
@@ -49,6 +50,7 @@ class WorkerConfig:
     """What a worker offers and where: `address` of a server, or the exercise's two `ports`.
 
     `references` are built-in services by name or module:object; `executors` their processes.
+    Where there is a `program`, it is the one service and there are no references.
     """
 
     references: tuple[str, ...]
@@ -56,6 +58,7 @@ class WorkerConfig:
     address: str | None = None
     ports: tuple[int, int] | None = None
     host: str = limits.HOST
+    program: ProgramSpec | None = None
 
 
 class Guardian:
@@ -164,7 +167,7 @@ class Guardian:
 
     def _start_child(self, address: str | None, now: float) -> Child | None:
         try:
-            child = Child(self._config.references, address, now)
+            child = Child(self._config.references, address, now, self._config.program)
         except OSError as error:  # no process or descriptor is to be had at the moment
             log.warning("an executor cannot be started (%s); trying again", error)
             return None
@@ -205,6 +208,8 @@ class Guardian:
                     raise ServiceNotLoaded(reason)
                 case pipes.Unloadable(reason=reason):
                     log.error("an executor cannot load its services any more: %s", reason)
+                case pipes.Ended(reason=reason):
+                    child.ended = reason
                 case pipes.PlainText(number=number, text=text, failed=failed):
                     child.working_on = None
                     self._publish(self._relay.finished(number, text, failed=failed))

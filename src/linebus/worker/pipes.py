@@ -15,16 +15,22 @@ from msgspec import Struct
 
 from linebus import limits
 from linebus.wire.messages import Offer
+from linebus.worker.program import ProgramSpec
+from linebus.worker.watch import Bounds
 
 _LENGTH = struct.Struct("!I")
 
 
 class Start(Struct, array_like=True, tag="start"):
-    """The guardian's first words: what to load, the key to show, where to connect (or not yet)."""
+    """The guardian's first words: what to load, the key to show, where to connect (or not yet).
+
+    Where there is a program, it is what is offered, and there are no references.
+    """
 
     references: list[str]
     key: bytes
     address: str | None
+    program: ProgramSpec | None = None
 
 
 class Connect(Struct, array_like=True, tag="connect"):
@@ -48,13 +54,6 @@ class Unwanted(Struct, array_like=True, tag="unwanted"):
     last: int
 
 
-class Bounds(Struct, array_like=True):
-    """How much a line of a service may take; 0: as much as it likes."""
-
-    time_limit_s: float
-    memory_limit: int
-
-
 class Ready(Struct, array_like=True, tag="ready"):
     """The executor has loaded its services, and what bounds they have."""
 
@@ -65,6 +64,12 @@ class Ready(Struct, array_like=True, tag="ready"):
 
 class Unloadable(Struct, array_like=True, tag="unloadable"):
     """The executor cannot load its services, and why."""
+
+    reason: str
+
+
+class Ended(Struct, array_like=True, tag="ended"):
+    """The executor ends because its program has ended, and how that was."""
 
     reason: str
 
@@ -86,7 +91,7 @@ class Leaving(Struct, array_like=True, tag="leaving"):
 
 
 ToExecutor = Start | Connect | PlainLine | Unwanted
-ToGuardian = Ready | Unloadable | PlainText | Awake | Leaving
+ToGuardian = Ready | Unloadable | Ended | PlainText | Awake | Leaving
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -1,5 +1,7 @@
 """Which line an executor works on, in memory that it shares with its guardian.
 
+Beside it stands which program it runs, if any, so that the guardian can end that too.
+
 The executor stores the line's number before each line (about 20 ns), so the guardian knows what
 was being worked on when an executor died, and nothing has to be sent for it. The other way the
 guardian may ask it to begin no further line. The memory is an unlinked file: it goes when both
@@ -30,6 +32,10 @@ IS_WATCHED = 4
 """Not 0: its guardian looks at this; where it is 0, whoever begins a line has to wake it."""
 
 
+PROGRAM = 5
+"""The process group of the program that the executor runs, 0 while it runs none."""
+
+
 class Position:
     """A few numbers, all 0 at first. `cell` is for the executor's hot loop."""
 
@@ -57,6 +63,10 @@ class Position:
     def stream(self, name: bytes) -> None:
         padded = name.ljust(limits.TOKEN_BYTES, b"\0")
         self._view[_STREAM_AT : _STREAM_AT + limits.TOKEN_BYTES] = padded
+
+    def program_group(self) -> int:
+        """Return the process group of the program that the executor runs, 0 for none."""
+        return int(self.cell[PROGRAM])
 
     def close(self) -> None:
         """Unmap the memory."""

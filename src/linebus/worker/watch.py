@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from linebus import limits
 from linebus.wire.messages import Lost
 from linebus.worker import position as page
@@ -18,8 +20,6 @@ from linebus.worker.unwanted import Unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from linebus.worker.pipes import Bounds
 
 
 class Cell(Protocol):
@@ -42,6 +42,13 @@ class Page(Protocol):
     @property
     def stream(self) -> bytes:
         """What the stream is called in which they count."""
+
+
+class Bounds(Struct, array_like=True):
+    """How much a line of a service may take; 0: as much as it likes."""
+
+    time_limit_s: float
+    memory_limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from linebus import limits
 from linebus.testing.peers import ExecutorPeer, GuardianPeer
 from linebus.worker import position as page
 from linebus.worker.answering import answer_of
-from linebus.worker.pipes import Bounds
-from linebus.worker.watch import Broken, Long, Stuck, Watch
+from linebus.worker.watch import Bounds, Broken, Long, Stuck, Watch
 
 if TYPE_CHECKING:
     from linebus.testing.simulator.scenario import Troupe
