@@ -226,7 +226,7 @@ TESTING_CHUNK_LINES = 256
 # replaced only five seconds after lethal lines have killed them, nine times; ten seconds for one
 # to return; stuck lines; a queue of slow lines behind all this. The longest seen is 51 s.
 SIMULATOR_CALM_S = 120.0
-SIMULATOR_TRACE_EVENTS = 40000
+SIMULATOR_TRACE_EVENTS = 400
 
 # -- the server's memory ---------------------------------------------------------------------
 # How often it is looked at; how far it may grow before subscribers are looked at, and how much one

@@ -8,7 +8,8 @@ from linebus.core.admin import SERVER, SERVICES, ServerInfo, ServicesPage
 from linebus.testing.peers import PROGRAM, Answer, ClientPeer
 from linebus.testing.world import World
 from linebus.version import __version__
-from linebus.wire.messages import Ask, Ended, Offer
+from linebus.wire.messages import Ack, Ask, Ended, Offer
+from tests.core.test_broker_bounds import Peer
 
 ECHO: dict[str, Answer] = {"echo": str}
 
@@ -72,10 +73,10 @@ def test_plain_workers_are_told_of_by_what_they_subscribe_to() -> None:
     for prefix in (b"\x01gcd", b"\x01isprime ", b"\x01", b"\x01no name", b"\x01\xff", b"\x01echo"):
         world.broker.plain.subscription(prefix, world.now)
     shown = page(world.client()).services
-    assert [(s.name, s.is_plain, len(s.workers)) for s in shown] == [
-        ("echo", True, 1),
-        ("gcd", True, 0),
-        ("isprime", True, 0),
+    assert [(s.name, s.is_plain, len(s.workers), s.executors, s.waiting) for s in shown] == [
+        ("echo", True, 1, 1, 0),
+        ("gcd", True, 0, 0, 0),
+        ("isprime", True, 0, 0, 0),
     ]
 
 
@@ -131,7 +132,8 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
     client.ask(f"{SERVER} now")
     world.pump()
     [reply] = client.replies
-    assert (reply.outcome, reply.attempt) == ("failed", 1)
+    assert (reply.outcome, reply.worker, reply.attempt) == ("failed", 0, 1)
+    assert (reply.queued_s, reply.ran_s) == (0.0, 0.0)
     assert reply.text == "expected 0 arguments, got 1; usage: linebus.server"
 
 
@@ -145,6 +147,28 @@ def test_one_client_is_answered_only_so_many_lines_a_second() -> None:
     assert ask(other, SERVER)
     world.pass_time(1)
     assert ask(client, SERVER)
+
+
+def test_so_many_lines_a_second_are_answered_however_they_come() -> None:
+    world = World()
+    client = world.client()
+    allowed = limits.ADMIN_LINES_PER_S_MAX
+    for _ in range(allowed + 5):
+        client.ask(SERVER)
+        world.pump()
+    assert client.outcomes == ["answered"] * allowed + ["overloaded"] * 5
+
+
+def test_whoever_has_asked_only_the_broker_is_owed_nothing_once_it_has_acknowledged() -> None:
+    world = World()
+    peer = Peer(world)
+    peer.client()
+    peer.say(Ask(SERVER, 1, [""]))
+    peer.hear()
+    peer.say(Ack(SERVER, [(1, 1)]))
+    peer.cut()
+    info = msgspec.json.decode(ask(world.client(), SERVER), type=ServerInfo)
+    assert info.clients == 1
 
 
 def test_replies_are_kept_until_they_are_acknowledged() -> None:

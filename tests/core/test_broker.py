@@ -41,6 +41,7 @@ def test_a_lone_request_is_answered_and_the_reply_says_by_whom(served: World) ->
     [reply] = client.replies
     assert (reply.outcome, reply.text, reply.attempt) == ("answered", "echo 1", 1)
     assert reply.worker > 0
+    assert reply.queued_s == 0.0
     assert reply.ran_s == pytest.approx(0.001)
 
 
@@ -310,7 +311,10 @@ def test_a_stream_whose_greeting_was_lost_is_not_taken_for_the_one_before(served
     assert client.texts == ["echo 1", "echo 2", "echo 3"]
 
 
-def test_an_executor_that_never_comes_back_loses_its_leases(served: World) -> None:
+def test_an_executor_that_never_comes_back_loses_its_leases_without_a_strike(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STRIKES_MAX", 1)
     served.guardian({"echo": echo})
     client = served.client()
     client.ask("echo 1", "echo 2")
@@ -468,6 +472,9 @@ def test_a_client_beyond_its_window_is_broken_off(
 ) -> None:
     monkeypatch.setattr(limits, "CLIENT_LINES_MAX", 10)
     client = served.client()
+    client.ask(*[f"echo {n}" for n in range(10)])
+    served.work()
+    assert len(client.replies) == 10
     client.ask(*[f"echo {n}" for n in range(11)])
     with pytest.raises(SessionRefused, match="not acknowledged"):
         served.pump()
@@ -490,7 +497,7 @@ def test_a_message_of_the_wrong_kind_ends_the_session_and_no_other(served: World
     [
         (m.Answers(1, ["a", "b"], [], 0.0, 5), "lines that were not sent"),
         (m.Answers(3, ["a"], [], 0.0, 5), "lines that were not sent"),
-        (m.Answers(1, ["a"], [7], 0.0, 5), "beyond the texts"),
+        (m.Answers(1, ["a"], [1], 0.0, 5), "beyond the texts"),
     ],
 )
 def test_an_executor_cannot_answer_what_it_was_not_sent(
@@ -602,3 +609,31 @@ def test_an_executor_is_waited_for_longer_once_its_guardian_is_back(served: Worl
     served.work()
     assert client.texts == ["echo 1"]
     assert client.replies[0].attempt == 1
+
+
+def test_an_executor_that_is_waited_for_longer_is_given_up_in_the_end(served: World) -> None:
+    [guardian], [executor] = served.guardians, served.executors
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    guardian.link.cut()
+    executor.link.cut()
+    served.pass_time(limits.RECONNECT_GRACE_S / 2)
+    guardian.link.connect()
+    served.pass_time(limits.EXECUTOR_RETURN_S)
+    served.guardian({"echo": echo})
+    served.work()
+    assert client.texts == ["echo 1"]
+    assert client.replies[0].attempt == 2
+
+
+def test_the_lines_of_a_dead_worker_go_to_one_that_offers_more(served: World) -> None:
+    other = served.guardian({"echo": echo, "more": echo})
+    client = served.client()
+    client.ask("echo 1")
+    served.pump()
+    served.kill_guardian(served.guardians[0])
+    served.pass_time(limits.RECONNECT_GRACE_S + 0.1)
+    assert other.executors[0].begin(), "it is idle, and nothing else makes the server look"
+    served.work()
+    assert client.texts == ["echo 1"]

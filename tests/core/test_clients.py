@@ -1,3 +1,5 @@
+import pytest
+
 from linebus import limits
 from linebus.core.clients import Books, Client
 from linebus.core.dispatch import Service
@@ -59,8 +61,10 @@ def test_books_without_a_line_make_room_for_others() -> None:
         books.hold(1)
     assert client.books_for(offered("one more")) is None
     client.books["s7"].hold(-1)
+    idle = client.books["s7"].service
     assert client.books_for(offered("one more")) is not None
     assert "s7" not in client.books
+    assert idle.is_idle, "nobody would miss its name"
 
 
 def test_names_that_nobody_has_offered_cannot_fill_the_books() -> None:
@@ -130,3 +134,14 @@ def test_where_no_books_may_be_opened_those_that_are_open_serve_on() -> None:
     books = client.books_for(gcd)
     assert client.books_for(gcd, may_open=False) is books
     assert client.books_for(echo, may_open=False) is None
+
+
+def test_numbers_beside_those_that_were_seen_are_no_gap_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "CLIENT_GAPS_MAX", 2)
+    client, books = a_client()
+    assert [books.see(n, n) for n in (1, 5)] == [True, True]
+    assert [books.see(n, n) for n in (3, 7, 9)] == [False, False, False]
+    assert [books.see(n, n) for n in (2, 4, 6)] == [True, True, True]
+    assert client.seen() == {"echo": [(1, 2), (4, 6)]}

@@ -124,3 +124,13 @@ def test_the_cure_names_what_can_be_started() -> None:
         "no_worker",
         "no worker offers 'price' now; start one with: linebus work MODULE:OBJECT",
     )
+
+
+def test_what_is_offered_later_is_listed_and_suggested_too() -> None:
+    directory = Directory()
+    joined(directory, "gcd")
+    assert directory.offered_names() == ["gcd"]
+    assert directory.absence("ehco", 0.0)[1].endswith("no worker has offered it")
+    joined(directory, "echo")
+    assert directory.offered_names() == ["echo", "gcd"]
+    assert directory.absence("ehco", 0.0)[1].endswith("did you mean 'echo'?")

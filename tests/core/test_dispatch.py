@@ -1,5 +1,9 @@
+import pytest
+
+from linebus import limits
 from linebus.core.clients import Books, Client
 from linebus.core.dispatch import Pool, Service
+from linebus.core.intervals import IntervalSet
 from linebus.core.runs import Run
 from linebus.core.workers import Executor, Worker
 from linebus.wire.messages import HelloAgain
@@ -23,8 +27,8 @@ def an_executor(pool: Pool, credit: int) -> Executor:
     return executor
 
 
-def a_pool(*services: Service) -> Pool:
-    pool = Pool(list(services))
+def a_pool(*services: Service, at_once: int = 0) -> Pool:
+    pool = Pool(dict.fromkeys(services, at_once))
     for service in services:
         service.pools.append(pool)
     return pool
@@ -38,6 +42,15 @@ def test_consecutive_lone_requests_become_one_run() -> None:
         service.queue(books, a_run(books, number, 1))
     assert [run.count for run in books.queue] == [5]
     assert service.waiting == 5
+
+
+def test_lines_join_the_run_that_came_last() -> None:
+    service = Service("echo", 0.0)
+    a_pool(service)
+    books = books_for(service)
+    for number in (1, 3, 4):
+        service.queue(books, a_run(books, number, 1))
+    assert [run.count for run in books.queue] == [1, 2]
 
 
 def test_without_workers_each_request_keeps_the_moment_it_came() -> None:
@@ -100,6 +113,17 @@ def test_credit_is_never_exceeded() -> None:
     assert pool.dispatch(0.0) == []
 
 
+def test_a_busy_executor_takes_what_waits_in_one_slice_where_no_other_is_idle() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    executor = an_executor(pool, 100)
+    books = books_for(service)
+    for first, count in ((1, 1), (2, 10)):
+        service.queue(books, a_run(books, first, count))
+        pool.dispatch(0.0)
+    assert [lease.run.count for lease in executor.leases] == [1, 10]
+
+
 def test_a_busy_executor_waits_while_one_of_another_pool_is_idle() -> None:
     service, other = Service("echo", 0.0), Service("other", 0.0)
     pool, other_pool = a_pool(service), a_pool(service, other)
@@ -124,3 +148,159 @@ def test_a_service_is_idle_where_nobody_would_miss_it() -> None:
     assert service.is_idle
     service.is_own = True
     assert not service.is_idle
+
+
+# -- what lines cost, and how long a slice is for that ---------------------------------------------
+
+
+def test_the_first_cost_counts_whole_and_later_ones_by_half() -> None:
+    service = Service("echo", 0.0)
+    assert service.line_cost_s == 0.0, "nobody knows"
+    costs = []
+    for ran_s in (0.008, 0.004, 0.004):
+        service.note_cost(ran_s)
+        costs.append(service.line_cost_s)
+    assert costs == pytest.approx([0.008, 0.006, 0.005])
+
+
+def test_what_costs_nothing_by_the_clock_is_known_all_the_same() -> None:
+    service = Service("echo", 0.0)
+    service.note_cost(0.0)
+    assert service.line_cost_s > 0.0
+
+
+def test_a_slice_is_as_long_as_its_lines_are_cheap() -> None:
+    service = Service("echo", 0.0)
+    lengths = {}
+    for name, cost_s in {
+        "unknown": 0.0,
+        "cheap": limits.SLICE_S / 1000.5,
+        "middling": limits.SLICE_S / 2.5,
+        "dear": limits.SLICE_S,
+        "very dear": 1000.0,
+    }.items():
+        service.line_cost_s = cost_s
+        lengths[name] = service.slice_lines(0)
+    assert lengths == {
+        "unknown": limits.FIRST_SLICE_LINES,
+        "cheap": 1000,
+        "middling": 2,
+        "dear": 1,
+        "very dear": 1,
+    }
+
+
+def test_two_slices_of_any_cost_fill_an_executor() -> None:
+    for cost_s in (0.0, 1e-5, limits.SLICE_S / 3, limits.SLICE_S, 5.0):
+        service = Service("echo", 0.0)
+        service.line_cost_s = cost_s
+        pool = a_pool(service)
+        executor = an_executor(pool, 100_000)
+        books = books_for(service)
+        service.queue(books, a_run(books, 1, 4_000))
+        pool.dispatch(0.0)
+        counts = [lease.run.count for lease in executor.leases]
+        assert counts == [service.slice_lines(0)] * 2
+
+
+def test_lines_of_an_async_service_are_dispatched_one_by_one_as_many_as_go_at_once() -> None:
+    service = Service("slow", 0.0)
+    service.note_cost(1e-6)  # what they cost does not count: they wait for something
+    pool = a_pool(service, at_once=5)
+    executor = an_executor(pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 1, 12))
+    pool.dispatch(0.0)
+    assert [lease.run.count for lease in executor.leases] == [1] * 5
+    executor.advance(executor.leases[2], 1)
+    pool.update(executor)
+    pool.dispatch(0.0)
+    assert [lease.first for lease in executor.leases] == [1, 2, 4, 5, 6]
+
+
+def test_async_lines_are_shared_among_executors() -> None:
+    service = Service("slow", 0.0)
+    pool = a_pool(service, at_once=5)
+    one, two = an_executor(pool, 100), an_executor(pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 1, 30))
+    pool.dispatch(0.0)
+    assert (one.in_flight, two.in_flight, service.waiting) == (5, 5, 20)
+
+
+def test_a_line_that_killed_an_executor_travels_alone() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    executor = an_executor(pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 2, 3))
+    struck = a_run(books, 1, 1)
+    struck.strikes = 1
+    service.requeue(struck)
+    pool.dispatch(0.0)
+    assert [lease.run.first for lease in executor.leases] == [1]
+    executor.advance(executor.leases[0], 1)
+    pool.update(executor)
+    pool.dispatch(0.0)
+    assert [lease.run.count for lease in executor.leases] == [3]
+
+
+def test_a_struck_line_of_an_async_service_waits_until_nothing_is_beside_it() -> None:
+    service = Service("slow", 0.0)
+    pool = a_pool(service, at_once=3)
+    one, two = an_executor(pool, 100), an_executor(pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 2, 2))
+    pool.dispatch(0.0)
+    struck = a_run(books, 1, 1)
+    struck.strikes = 1
+    service.requeue(struck)
+    service.queue(books, a_run(books, 10, 20))
+    pool.dispatch(0.0)
+    assert struck not in [lease.run for each in (one, two) for lease in each.leases]
+    reserved, other = (one, two) if one.is_reserved else (two, one)
+    assert (reserved.free, reserved.in_flight, other.in_flight) == (0, 1, 3)
+    reserved.advance(reserved.leases[0], 1)
+    pool.update(reserved)
+    pool.dispatch(0.0)
+    assert [lease.run for lease in reserved.leases] == [struck]
+    assert (reserved.free, service.struck) == (0, 0)
+    reserved.advance(reserved.leases[0], 1)
+    pool.update(reserved)
+    pool.dispatch(0.0)
+    assert reserved.in_flight == 3
+
+
+def test_a_struck_line_that_waits_holds_up_no_other_service() -> None:
+    slow, echo = Service("slow", 0.0), Service("echo", 0.0)
+    pool = Pool({slow: 3, echo: 0})
+    for service in (slow, echo):
+        service.pools.append(pool)
+    one, two = an_executor(pool, 100), an_executor(pool, 100)
+    books = books_for(slow)
+    slow.queue(books, a_run(books, 2, 2))
+    pool.dispatch(0.0)
+    struck = a_run(books, 1, 1)
+    struck.strikes = 1
+    slow.requeue(struck)
+    others = books_for(echo)
+    echo.queue(others, a_run(others, 1, 1))
+    pool.dispatch(0.0)
+    assert (echo.waiting, slow.waiting, slow.struck) == (0, 1, 1)
+    assert one.is_reserved != two.is_reserved
+
+
+def test_what_waits_with_strikes_is_counted_wherever_it_leaves_the_queue() -> None:
+    service = Service("slow", 0.0)
+    a_pool(service, at_once=3)
+    books = books_for(service)
+    for number in (1, 2, 3):
+        struck = a_run(books, number, 1)
+        struck.strikes = 1
+        service.requeue(struck)
+    service.take_out(books, IntervalSet([(2, 2)]))
+    assert service.struck == 2
+    service.slice(10)
+    assert service.struck == 1
+    service.clear(books)
+    assert service.struck == 0

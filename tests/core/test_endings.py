@@ -282,6 +282,18 @@ def test_a_server_that_drains_takes_nothing_more_and_ends_what_is_at_work(
     expect(client, "answered 1", "answered 2")
 
 
+def test_a_server_that_drains_dispatches_nothing_of_what_waits(world: World) -> None:
+    guardian = world.guardian({"echo": lambda line: line}, procs=0)
+    client = world.client()
+    client.ask("echo 1")
+    world.pump()
+    world.broker.drain()
+    guardian.start_executor()
+    world.work()
+    assert client.replies == []
+    assert leased_lines(world) == 0
+
+
 def test_nobody_waits_for_what_is_void(world: World, client: ClientPeer) -> None:
     client.ask("echo 1")
     world.pump()
@@ -345,3 +357,122 @@ def test_each_void_lease_is_told_once(
     cancel(world, client, (2, 2))
     cancel(world, client, (4, 4))
     assert stops(guardian) == [(2, 2), (4, 4)]
+
+
+def test_a_guardian_to_which_a_stop_was_lost_is_told_again(
+    world: World, client: ClientPeer, guardian: GuardianPeer
+) -> None:
+    client.ask("echo 1")
+    world.pump()
+    client.session._streams["echo"].cancels.append((1, 1))
+    client.link.collect()
+    client.link.deliver_to_server()
+    world.broker_round()
+    guardian.link.cut()
+    assert stops(guardian) == []
+    guardian.link.connect()
+    world.pump()
+    assert stops(guardian) == [(1, 1)]
+
+
+def test_a_queue_that_was_cancelled_whole_holds_up_nobody(world: World) -> None:
+    guardian = world.guardian({"echo": lambda line: line}, procs=0)
+    one, two = world.client(), world.client()
+    one.ask("echo 1")
+    world.pump()
+    cancel(world, one, (1, 1))
+    two.ask("echo 2")
+    one.ask("echo 3")
+    world.pump()
+    guardian.start_executor()
+    world.work()
+    expect(one, "cancelled", "answered 3")
+    expect(two, "answered 2")
+
+
+def test_a_deadline_after_one_that_has_passed_is_kept_as_well(world: World) -> None:
+    world.guardian({"echo": lambda line: line}, procs=0)
+    client = world.client()
+    world.pump()
+    for number in (1, 2):
+        client.order.ask([f"echo {number}"], expires_at=world.now + 1.0)
+        world.pump()
+        world.pass_time(1.1)
+        assert client.outcomes == ["expired"] * number
+
+
+def test_a_service_is_looked_at_when_deadlines_pass_but_not_for_each_of_them(world: World) -> None:
+    world.guardian({"echo": lambda line: line}, procs=0)
+    client = world.client()
+    world.pump()
+    service, began_at = world.broker._directory.get("echo"), world.now
+    assert service is not None
+    for after_s in (1.0, 1.01, 1.02, 30.0):
+        client.order.ask(["echo 1"], expires_at=began_at + after_s)
+    world.pump()
+    looks = []
+    for after_s in (0.9, 1.001, 1.2):
+        world.pass_time(began_at + after_s - world.now)
+        looks.append(service.expires_at - began_at)
+    assert looks == pytest.approx([1.0, 1.0 + limits.GRACE_STEP_S, 30.0])
+    assert client.outcomes == ["expired"] * 3
+
+
+# ---- no worker -------------------------------------------------------------------------------
+
+
+def test_whoever_keeps_asking_does_not_put_off_the_end_of_what_waits(
+    world: World, client: ClientPeer
+) -> None:
+    world.pass_time(limits.START_GRACE_S)
+    world.kill_guardian(world.guardians[0])
+    world.pass_time(2 * limits.NO_WORKER_GRACE_S)
+    ended = []
+    for number in range(5):
+        client.ask(f"echo {number}")
+        world.pump()
+        world.pass_time(0.75 * limits.NO_WORKER_GRACE_S)
+        ended.append(len(client.replies))
+    assert ended == [0, 1, 2, 3, 4]
+    assert set(client.outcomes) == {"no_worker"}
+
+
+def test_the_grace_of_an_unknown_name_ends_with_that_of_the_start() -> None:
+    world = World()
+    client = world.client()
+    world.pass_time(limits.START_GRACE_S - 0.1)
+    client.ask("echo 1")
+    world.pump()
+    assert client.replies == []
+    world.pass_time(0.2)
+    expect(client, "no_service")
+
+
+def test_a_name_that_was_asked_for_in_the_start_grace_and_offered_is_not_given_up() -> None:
+    world = World()
+    client = world.client()
+    client.ask("echo 1")
+    world.pump()
+    guardian = world.guardian({"echo": lambda line: line}, procs=0)
+    world.pass_time(limits.START_GRACE_S + limits.NO_WORKER_GRACE_S + 1)
+    assert client.replies == []
+    guardian.start_executor()
+    world.work()
+    expect(client, "answered 1")
+
+
+def test_each_absence_of_a_worker_has_its_grace_and_its_end(
+    world: World, client: ClientPeer
+) -> None:
+    world.pass_time(limits.START_GRACE_S)
+    world.kill_guardian(world.guardians[0])
+    world.pass_time(limits.NO_WORKER_GRACE_S)
+    client.ask("echo 1")
+    world.pump()
+    world.pass_time(limits.NO_WORKER_GRACE_S / 2)
+    busy = world.guardian({"echo": lambda line: line}, procs=0)
+    world.pass_time(2 * limits.NO_WORKER_GRACE_S)
+    assert client.replies == [], "a worker is there, though it is busy"
+    world.kill_guardian(busy)
+    world.pass_time(limits.RECONNECT_GRACE_S + limits.NO_WORKER_GRACE_S + 0.1)
+    expect(client, "no_worker")

@@ -46,6 +46,18 @@ def test_a_reply_without_room_ends_its_lines_overloaded(
     assert (ended.first, ended.count, ended.outcome) == (1, 2, Outcome.OVERLOADED)
 
 
+def test_replies_have_a_reserve_of_their_own(
+    client: Client, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", 0)
+    monkeypatch.setattr(limits, "HELD_SHARE_BYTES", 0)
+    ledger = Ledger()
+    ledger.deliver(lease(books), 7, ["a", "b"], [], 0.25)
+    [replies] = client.take()
+    assert isinstance(replies, m.Replies)
+    assert not ledger.has_room(client), "nothing else has it"
+
+
 def test_a_client_that_has_gone_is_owed_nothing(client: Client, books: Books) -> None:
     ledger = Ledger()
     client.ended = True

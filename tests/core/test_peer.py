@@ -1,3 +1,5 @@
+from math import inf
+
 import pytest
 
 from linebus import limits
@@ -42,6 +44,7 @@ def a_greeted_session() -> PeerSession:
 def test_a_hello_is_said_at_each_connection_with_a_fresh_nonce() -> None:
     session = a_session()
     assert session.outgoing(0.0) == []
+    assert session.next_deadline() == inf
     session.connected(0.0)
     first = hello_of(session)
     session.disconnected()
@@ -131,6 +134,21 @@ def test_last_words_need_a_session() -> None:
     assert a_session().last_words() == []
     [(first, body)] = a_greeted_session().last_words()
     assert (first, native.decode_from_peer(body)) == (TOKEN, [m.Goodbye()])
+
+
+def test_a_server_is_heard_from_when_the_connection_has_come() -> None:
+    session = a_session()
+    session.connected(7.0)
+    assert session.heard_at == 7.0
+
+
+def test_a_hello_that_was_not_sent_is_forgotten_with_the_connection() -> None:
+    session = a_session()
+    session.connected(0.0)
+    session.disconnected()
+    session.tick(2 * limits.GREETING_S)
+    assert session.next_deadline() == inf
+    assert session.outgoing(0.0) == []
 
 
 def test_nothing_is_said_within_a_session_that_is_cut() -> None:

@@ -5,7 +5,9 @@ import pytest
 from linebus import limits
 from linebus.core.broker import Broker
 from linebus.errors import Refused
+from linebus.testing.peers import Offered
 from linebus.testing.world import World
+from linebus.wire.messages import Offer
 
 
 @pytest.fixture
@@ -223,7 +225,8 @@ def test_held_lines_are_looked_at_once_a_round_however_many_workers_come(
     for n in range(100):
         world.broker.plain.subscription(b"\x01%d" % n, world.now)
         world.guardian({"gcd": gcd}, procs=0)
-    world.broker_round()
+    for _ in range(2):
+        world.broker_round()
     assert looks == [world.now]
 
 
@@ -254,3 +257,60 @@ def test_plain_lines_beyond_their_own_share_end_where_all_is_used_up(
         ask(world, "gcd 12 18")
     assert 0 < len(world.published) < 10
     assert all("holds as much as it can" in text for text in world.published)
+
+
+def test_in_the_start_grace_an_unknown_command_waits_for_its_worker() -> None:
+    world = World()
+    ask(world, "upper a")
+    world.pass_time(limits.START_GRACE_S / 2)
+    assert world.published == []
+    world.guardian({"upper": str.upper})
+    world.work()
+    assert world.published == ["A"]
+
+
+def test_an_unknown_command_waits_no_longer_than_the_start_grace() -> None:
+    world = World()
+    world.pass_time(limits.START_GRACE_S / 2)
+    ask(world, "upper a")
+    world.pass_time(limits.START_GRACE_S / 2 - 0.01)
+    assert world.published == []
+    world.pass_time(0.02)
+    assert world.published == ["error: unknown service 'upper'; no worker has offered it"]
+
+
+def test_a_command_whose_worker_has_left_waits_for_another(world: World) -> None:
+    guardian = world.guardian({"upper": str.upper})
+    world.pump()
+    world.kill_guardian(guardian)
+    world.pass_time(2 * limits.NO_WORKER_GRACE_S)
+    ask(world, "upper a")
+    assert world.published == []
+    world.guardian({"upper": str.upper})
+    world.work()
+    assert world.published == ["A"]
+
+
+def test_a_result_of_other_bytes_is_not_called_too_long(world: World) -> None:
+    world.broker.plain.result([b"\xff" * limits.PLAIN_TEXT_BYTES_MAX])
+    world.pump()
+    assert world.published == []
+
+
+def test_plain_clients_get_the_text_for_people_and_not_the_value(world: World) -> None:
+    offer = Offer("double", "double N", "")
+    world.worker([Offered(offer, lambda n: f"twice {n}", lambda n: n + n)], 1)
+    world.pump()
+    ask(world, "double 4")
+    assert world.published == ["twice 4"]
+
+
+def test_a_plain_line_waits_for_a_busy_worker_without_a_deadline(world: World) -> None:
+    guardian = world.guardian({"gcd": gcd}, procs=0)
+    world.pump()
+    ask(world, "gcd 12 18")
+    world.pass_time(100)
+    assert world.published == []
+    guardian.start_executor()
+    world.work()
+    assert world.published == ["gcd for 12 18 is 6"]

@@ -64,13 +64,26 @@ def test_subscriptions_are_counted() -> None:
     assert workers.audience("gcd 1 2") is Audience.NOBODY
 
 
+def test_a_line_is_looked_up_only_by_lengths_that_are_subscribed_to() -> None:
+    workers = PlainWorkers()
+    for prefix in (b"gcd", b"gcd", b"max", b"isprime"):
+        workers.subscription(b"\x01" + prefix, 0.0)
+    assert sorted(workers._lengths.elements()) == [3, 3, 7]
+    for prefix in (b"gcd", b"gcd", b"isprime"):
+        workers.subscription(b"\x00" + prefix, 0.0)
+    assert workers.audience("max 1 2") is Audience.PREFIX
+    assert list(workers._lengths) == [3]
+
+
 def test_prefixes_are_bounded() -> None:
     workers = PlainWorkers()
     for n in range(2 * limits.PLAIN_PREFIXES_MAX):
         workers.subscription(b"\x01%d" % n, 0.0)
     assert len(workers._prefixes) == limits.PLAIN_PREFIXES_MAX
     workers.subscription(b"\x01isprime", 0.0)
-    assert workers.audience("isprime 7") is Audience.PREFIX, "the exercise always has room"
+    workers.subscription(b"\x01gcd ", 0.0)
+    for line in ("isprime 7", "gcd 12 18"):
+        assert workers.audience(line) is Audience.PREFIX, "the exercise always has room"
 
 
 def test_a_prefix_longer_than_any_that_makes_sense_is_not_kept() -> None:
@@ -88,6 +101,7 @@ def test_a_worker_that_asks_for_the_native_way_is_waited_for_a_moment() -> None:
     assert workers.undecided_until == 10.0 + limits.PLAIN_HOLD_S
     workers.subscription(b"\x01linebus/", 20.0)
     workers.found_native()
+    assert workers.undecided_until == 20.0 + limits.PLAIN_HOLD_S, "the other one is not here yet"
     workers.found_native()
     assert workers.undecided_until == 0.0
 

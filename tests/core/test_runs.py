@@ -1,3 +1,5 @@
+import pytest
+
 from linebus import limits
 from linebus.core.clients import Books, Client
 from linebus.core.dispatch import Service
@@ -75,3 +77,14 @@ def test_a_lease_beside_the_position_stays_whole_and_uncharged() -> None:
     for position in (0, 100, 104):
         [whole] = Lease(101, run(3), 0.0, 0.001).strike(position)
         assert (whole.count, whole.strikes) == (3, 0)
+
+
+@pytest.mark.parametrize("bound", ["LINES_PER_MESSAGE_MAX", "MESSAGE_BYTES_TARGET"])
+def test_a_run_grows_to_what_one_message_holds_and_no_further(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, bound, 5)
+    whole = next_run(1, ["a", "b", "c"], 3)
+    assert whole.extend(next_run(4, ["d", "e"], 2))
+    assert not whole.extend(next_run(6, ["f"], 1))
+    assert whole.lines == ["a", "b", "c", "d", "e"]

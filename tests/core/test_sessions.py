@@ -23,3 +23,17 @@ def test_a_new_route_begins_with_its_greeting_alone() -> None:
     session.attach(b"route", b"token", HelloAgain(0.0))
     assert session.greeting == HelloAgain(0.0)
     assert session.take() == []
+
+
+def test_a_heartbeat_is_answered_once() -> None:
+    session = Session(b"s" * 16, 1)
+    session.heartbeat = Heartbeat(1.0)
+    assert session.take() == [Heartbeat(1.0)]
+    assert session.take() == []
+
+
+def test_whoever_says_hello_is_not_invited_to_do_so() -> None:
+    session = Session(b"s" * 16, 1)
+    session.again = HelloAgain(0.0)
+    session.attach(b"route", b"token", Heartbeat(1.0))
+    assert session.again is None

@@ -29,6 +29,9 @@ def test_long_names_are_not_compared_since_that_takes_long() -> None:
     long = "isprime" + "_" * limits.COMPARED_CHARS_MAX
     assert Suggestions().nearest(long, lambda: ["isprime", long + "_"], 5.0) is None
     assert Suggestions().nearest("isprime_", lambda: [long, "isprime"], 5.0) == "isprime"
+    longest = "n" * limits.COMPARED_CHARS_MAX
+    assert Suggestions().nearest(longest + "n", lambda: [longest], 5.0) is None
+    assert Suggestions().nearest(longest[:-1] + "m", lambda: [longest], 5.0) == longest
 
 
 def test_what_was_found_is_remembered_until_the_names_change() -> None:

@@ -17,9 +17,10 @@ def test_timers_go_off_soonest_first_and_once() -> None:
 
 def test_timers_of_one_moment_keep_their_order_and_need_no_order_of_what_they_concern() -> None:
     timers = Timers()
-    for about in (object(), object()):
+    first, second = object(), object()
+    for about in (first, second):
         timers.set(1.0, Cause.NOT_BACK, about)
-    assert len(list(timers.due(1.0))) == 2
+    assert [about for _, about in timers.due(1.0)] == [first, second]
 
 
 def test_a_timer_set_while_others_go_off_can_be_due_at_once() -> None:
@@ -57,9 +58,23 @@ def test_what_has_ended_takes_its_timers_with_it() -> None:
 def test_whoever_comes_and_goes_fills_no_memory() -> None:
     timers = Timers()
     timers.set(7.0, Cause.START_GRACE_OVER)
+    most = 0
     for n in range(20 * limits.TIMERS_VOID_MAX):
         timers.set(1000.0 + n, Cause.NOT_BACK, n)
         timers.forget(Cause.NOT_BACK, n)
         timers.set(2000.0 + n, Cause.WORKER_SILENT, "the same")
-    assert len(timers) <= 2 * 2 + limits.TIMERS_VOID_MAX
+        most = max(most, len(timers))
+    assert most <= 2 * 2 + limits.TIMERS_VOID_MAX + 1, "and the one that is set in between"
     assert [cause for cause, _ in timers.due(1e9)] == [Cause.START_GRACE_OVER, Cause.WORKER_SILENT]
+
+
+def test_those_that_count_go_off_in_order_after_the_others_were_thrown_away() -> None:
+    timers = Timers()
+    moments = [float(n * 7_919 % 10_007) for n in range(3 * limits.TIMERS_VOID_MAX)]
+    for n, at in enumerate(moments):
+        timers.set(at, Cause.NOT_BACK, n)
+        if n % 4:
+            timers.forget(Cause.NOT_BACK, n)
+    assert len(timers) < len(moments)
+    gone_off = [moments[n] for _, n in timers.due(1e9) if isinstance(n, int)]
+    assert gone_off == sorted(moments[::4])

@@ -55,7 +55,7 @@ def test_executors_killed_again_and_again_lose_and_double_nothing(home: Home) ->
     def kill_the_oldest() -> None:
         wait_until(lambda: bool(executors(worker)), "an executor")
         kill(executors(worker)[0])
-        worker.wait_for("another one is started", next(kills))
+        worker.wait_for("an executor is replaced", next(kills))
 
     lines = some_lines(LINES)
     replies = map_with_faults(home.address, lines, dict.fromkeys(OFTEN, kill_the_oldest))

@@ -48,12 +48,12 @@ def test_an_executor_that_dies_is_replaced_and_takes_part(home: Home) -> None:
     worker = home.work("mine:whoami", "mine:held")
     before = executors(worker)
     os.kill(before[0], signal.SIGKILL)
-    worker.wait_for("killed by SIGKILL; another one is started")
+    worker.wait_for("an executor is replaced: killed by SIGKILL")
     wait_until(lambda: len(executors(worker)) == 2, "two executors")
     new = set(executors(worker)) - set(before)
     assert len(new) == 1
     os.kill(before[1], signal.SIGKILL)
-    worker.wait_for("another one is started", 2)
+    worker.wait_for("an executor is replaced", 2)
     with linebus.Client(home.address) as bus:
         wait_until(lambda: int(bus.ask("whoami").text) in new, "an answer of the new executor")
 
@@ -64,7 +64,7 @@ def test_children_that_died_are_reaped(home: Home) -> None:
     dead = executors(worker)
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
-    worker.wait_for("another one is started", 3)
+    worker.wait_for("an executor is replaced", 3)
     wait_until(lambda: len(executors(worker)) == 3, "three executors")
     assert zombies(worker.pid) == []
     assert not set(children(worker.pid)) & set(dead)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import select
 import subprocess
 import sys
 import time
@@ -14,13 +16,17 @@ import pytest
 import linebus
 from linebus import limits
 from linebus.wire import messages as m
+from linebus.worker import executor as executor_module
 from linebus.worker import pipes
+from linebus.worker import position as page
 from linebus.worker.executor import Executor
 from linebus.worker.position import Position
 from linebus.worker.session import Slice
+from linebus.worker.watch import Bounds
+from tests.support import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SEEN: list[int] = []
 
@@ -277,3 +283,284 @@ def test_whatever_it_reports_cannot_act_on_a_terminal(words: str) -> None:
     assert done.stderr.startswith("linebus.worker: ")
     assert r"so\x1b[2J\u202e" in done.stderr
     assert all(line.isprintable() for line in done.stderr.splitlines())
+
+
+# ---- pausing, many at once, replacement ------------------------------------------------------
+
+
+class Session:
+    """What an executor's session was told, in order, without a server."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._session = executor._session
+        executor._send = lambda: None  # type: ignore[method-assign]
+
+    def said(self) -> list[m.Message]:
+        return self._session.messages(0.0)
+
+    def texts(self) -> list[tuple[int, list[str]]]:
+        """Hand out what would be sent as texts."""
+        return [(each.first, each.texts) for each in self.said() if isinstance(each, m.Answers)]
+
+
+def bounded(name: str, answer: Callable[[str], str], **bounds: Any) -> Any:  # noqa: ANN401
+    """Return a service of text with these bounds."""
+
+    def run(text: Annotated[str, linebus.Rest]) -> str:
+        return answer(text)
+
+    return linebus.service(name=name, **bounds)(run)
+
+
+def a_slice(first: int, service: str, *lines: str, values: bool = False) -> Slice:
+    return Slice(first, service, list(lines), values)
+
+
+def offering(bench: Bench, *services: Any) -> Executor:  # noqa: ANN401
+    """Return an executor like the bench's that offers these services."""
+    executor = Executor(
+        services,
+        pipes.Start([], b"k" * limits.KEY_BYTES, None),
+        bench.executor._control,
+        bench.executor._report,
+        bench.position,
+    )
+    executor._sent_at = bench.now
+    return executor
+
+
+def test_what_has_not_begun_of_a_slice_is_skipped_when_its_guardian_asks_for_that(
+    bench: Bench,
+) -> None:
+    begun = []
+
+    def long_at_two(text: str) -> str:
+        begun.append(text)
+        if text == "2":
+            bench.position.cell[page.PAUSE] = 1
+        return text
+
+    executor = offering(bench, bounded("slow", long_at_two))
+    session = Session(executor)
+    executor._take_up(a_slice(1, "slow", "1", "2", "3", "4"))
+    answers, skipped = session.said()
+    assert isinstance(answers, m.Answers)
+    assert (answers.first, answers.texts) == (1, ["1", "2"])
+    assert skipped == m.Skipped(3, 2 + limits.CREDIT_LINES_MAX)
+    assert begun == ["1", "2"]
+    assert (bench.position.cell[page.NUMBER], bench.position.cell[page.PAUSE]) == (0, 0)
+    assert executor._session.next_slice() is None, "until the server has taken back the rest"
+    executor._context.destroy(linger=0)
+
+
+def test_where_the_long_line_was_the_last_of_its_slice_what_comes_next_is_skipped(
+    bench: Bench,
+) -> None:
+    def always_long(text: str) -> str:
+        bench.position.cell[page.PAUSE] = 1
+        return text
+
+    executor = offering(bench, bounded("slow", always_long))
+    session = Session(executor)
+    executor._session._received = 1
+    executor._take_up(a_slice(1, "slow", "1"))
+    assert session.said()[1:] == [m.Skipped(2, 1 + limits.CREDIT_LINES_MAX)]
+    executor._context.destroy(linger=0)
+
+
+def test_who_is_asked_before_it_begins_skips_the_line_too(bench: Bench) -> None:
+    session = Session(bench.executor)
+    bench.position.cell[page.PAUSE] = 1
+    bench.executor._take_up(a_slice(5, "echo", "a", "b"))
+    assert session.said() == [m.Skipped(5, limits.CREDIT_LINES_MAX)]
+    assert bench.position.cell[page.NUMBER] == 0
+
+
+def test_a_guardian_that_rests_is_woken_once(bench: Bench) -> None:
+    Session(bench.executor)
+    for number in (1, 2):
+        bench.executor._take_up(a_slice(number, "echo", "x"))
+    assert bench.reports.read() == [pipes.Awake()]
+    bench.position.cell[page.IS_WATCHED] = 0
+    bench.executor._take_up(a_slice(3, "echo", "x"))
+    assert bench.reports.read() == [pipes.Awake()]
+
+
+def test_the_position_says_of_which_service_the_line_is(bench: Bench) -> None:
+    Session(bench.executor)
+    for service, index in (("half", 1), ("echo", 0), ("nothing", -1)):
+        bench.executor._take_up(a_slice(1, service, "2"))
+        assert bench.position.cell[page.SERVICE] == index
+
+
+def test_after_as_many_lines_as_it_should_do_an_executor_begins_no_other(bench: Bench) -> None:
+    executor = offering(bench, bounded("leaky", str.upper, recycle_after=3), echo)
+    session = Session(executor)
+    executor._take_up(a_slice(1, "echo", "x", "x", "x", "x"))
+    assert not executor._is_to_end(), "of the other service there is no such bound"
+    executor._take_up(a_slice(5, "leaky", "a", "b"))
+    assert not executor._is_to_end()
+    executor._take_up(a_slice(7, "leaky", "c", "d", "e"))
+    assert executor._is_to_end()
+    assert session.texts()[1:] == [(5, ["A", "B"]), (7, ["C"])]
+    bench.reports.read()
+    executor._leave()
+    assert bench.reports.read() == [pipes.Leaving()]
+
+
+def test_all_lines_that_it_should_do_are_done_however_long_they_take(bench: Bench) -> None:
+    executor = offering(bench, bounded("leaky", str.upper, recycle_after=3))
+    session = Session(executor)
+    bench.step_s = 2 * limits.FLUSH_S  # what is done is sent after every line
+    executor._take_up(a_slice(1, "leaky", "a", "b", "c", "d"))
+    assert [text for _, texts in session.texts() for text in texts] == ["A", "B", "C"]
+    assert executor._is_to_end()
+    executor._context.destroy(linger=0)
+
+
+def test_one_that_is_not_spent_leaves_without_a_word_to_its_guardian(bench: Bench) -> None:
+    offering(bench, echo)._leave()
+    assert bench.reports.read() == []
+
+
+# ---- async services --------------------------------------------------------------------------
+
+
+@linebus.service(at_once=7)
+async def later(number: int) -> int:
+    if number == 13:
+        raise linebus.Refused("not thirteen")
+    await asyncio.Event().wait() if number == 0 else None
+    return 2 * number
+
+
+def collect(executor: Executor, session: Session, count: int) -> dict[int, str]:
+    """Wait for the texts of so many async lines."""
+    texts: dict[int, str] = {}
+    assert executor._at_once is not None
+    while len(texts) < count:
+        assert select.select([executor._at_once], [], [], PATIENCE_S)[0]
+        executor._collect(executor._at_once)
+        texts |= {first: text for first, [text] in session.texts()}
+    return texts
+
+
+@pytest.fixture
+def async_executor(bench: Bench) -> Iterator[Executor]:
+    executor = offering(bench, later)
+    yield executor
+    executor._drop_at_once()
+    executor._context.destroy(linger=0)
+
+
+def test_async_lines_are_begun_together_and_answered_as_they_end(
+    bench: Bench, async_executor: Executor
+) -> None:
+    session = Session(async_executor)
+    async_executor._take_up(a_slice(1, "later", "0"))
+    async_executor._take_up(a_slice(2, "later", "5", "13"))
+    async_executor._take_up(a_slice(4, "later", "6", values=True))
+    assert bench.position.cell[page.AT_ONCE] == 4
+    assert bench.position.cell[page.NUMBER] == 0
+    texts = collect(async_executor, session, 3)
+    assert texts == {2: "10", 3: "not thirteen", 4: "12"}
+    assert bench.position.cell[page.AT_ONCE] == 1
+
+
+def test_an_async_line_that_nobody_waits_for_is_given_up(
+    bench: Bench, async_executor: Executor
+) -> None:
+    async_executor.obey(pipes.Unwanted(1, 9))
+    session = Session(async_executor)
+    async_executor._take_up(a_slice(1, "later", "0"))
+    async_executor.obey(pipes.Unwanted(1, 1))
+    assert collect(async_executor, session, 1) == {1: "nobody waited for it any more"}
+    assert bench.position.cell[page.AT_ONCE] == 0
+
+
+def test_async_lines_of_a_stream_that_has_ended_are_dropped(
+    bench: Bench, async_executor: Executor
+) -> None:
+    Session(async_executor)
+    async_executor._take_up(a_slice(1, "later", "0"))
+    async_executor.obey(pipes.Connect("tcp://127.0.0.1:1"))
+    assert async_executor._at_once is not None, "there was no connection before"
+    async_executor.obey(pipes.Connect("tcp://127.0.0.1:2"))
+    assert async_executor._at_once is None
+    assert bench.position.cell[page.AT_ONCE] == 0
+
+
+def test_a_plain_line_of_an_async_service_is_waited_for(
+    bench: Bench, async_executor: Executor
+) -> None:
+    async_executor.obey(pipes.PlainLine(1, "later", "21"))
+    assert bench.reports.read() == [pipes.PlainText(1, "42", failed=False)]
+
+
+# ---- setting up ------------------------------------------------------------------------------
+
+
+SET_UP = """
+import linebus
+
+def model():
+    raise RuntimeError("no model here")
+
+def fine():
+    yield 5
+    raise RuntimeError("cannot end")
+
+@linebus.service(setup=model)
+def broken(model: object) -> str:
+    return "never"
+
+@linebus.service(setup=fine, time_limit_s=2, memory_limit=10**9, recycle_after=9)
+def good(model: int) -> int:
+    return model
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
+    """A function that loads services as an executor does; what it reports, and what it has."""
+    (tmp_path / "sets_up.py").write_text(SET_UP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "sets_up", raising=False)
+    reader, writer = os.pipe()
+    reports = pipes.PipeReader(reader, pipes.ToGuardian)
+
+    def load(reference: str) -> tuple[Any, Any]:
+        services = executor_module._load([reference], pipes.PipeWriter(writer))
+        [message] = reports.read()
+        return message, services
+
+    yield load
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_setup_that_raises_is_told_as_what_cannot_be_loaded(
+    loaded: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        message, services = loaded("sets_up:broken")
+    assert services is None
+    said = "the setup of service 'broken' raised RuntimeError: no model here; correct it there"
+    assert message == pipes.Unloadable(said)
+    assert caplog.records[0].exc_info
+
+
+def test_what_is_set_up_is_there_before_the_first_line_and_its_bounds_are_told(
+    loaded: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    message, services = loaded("sets_up:good")
+    assert [offer.name for offer in message.offers] == ["good"]
+    assert message.bounds == [Bounds(2.0, 10**9)]
+    assert message.is_recycled
+    [service] = services
+    assert service.prepared._made == [5]
+    with caplog.at_level(logging.ERROR):
+        executor_module._end_setup(service)
+    assert caplog.messages == ["the end of the setup of good raised an exception"]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from linebus import limits
 from linebus.worker import position as page
 from linebus.worker.position import Position
 
@@ -69,3 +70,29 @@ def test_closing_gives_everything_back() -> None:
         os.fstat(descriptor)
     with pytest.raises(ValueError, match="released"):
         position.cell[0]
+
+
+def test_each_number_has_a_place_of_its_own_and_the_stream_has_one_too() -> None:
+    position = Position.create()
+    names = [page.NUMBER, page.SERVICE, page.AT_ONCE, page.PAUSE, page.IS_WATCHED]
+    position.stream = b"s" * limits.TOKEN_BYTES
+    for value, name in enumerate(names, 1):
+        position.cell[name] = value
+    assert [position.cell[name] for name in names] == [1, 2, 3, 4, 5]
+    assert position.stream == b"s" * limits.TOKEN_BYTES
+    position.close()
+
+
+def test_there_is_no_stream_at_first_and_the_other_mapping_sees_each_new_one() -> None:
+    ours = Position.create()
+    theirs = Position(os.dup(ours.descriptor))
+    assert theirs.stream == b""
+    for name in (os.urandom(limits.TOKEN_BYTES), b"x" * limits.TOKEN_BYTES, b""):
+        ours.stream = name
+        assert theirs.stream == name
+    theirs.close()
+    ours.close()
+
+
+def test_what_the_hot_loop_writes_out_is_where_these_names_say() -> None:
+    assert (page.NUMBER, page.PAUSE) == (0, 3)

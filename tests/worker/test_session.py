@@ -135,9 +135,9 @@ def test_what_is_skipped_is_not_handed_out_and_what_comes_after_it_is() -> None:
     skipped = said(session)[-1]
     assert skipped == m.Skipped(2, 1 + limits.CREDIT_LINES_MAX)
     work(session, 4, "d")
-    work(session, 5, "e")
     assert session.next_slice() is None
     taken_back(session, 4)
+    work(session, 5, "e")
     assert session.next_slice() == (5, "echo", ["e"], False)
     session.answer(5, ["E"], [], 0.1)
     [answers] = said(session)
@@ -349,3 +349,19 @@ def test_what_only_others_are_told_is_passed_over() -> None:
     executor.receive(TOKEN, strange, 0.1)
     assert guardian.take_stops() == []
     assert said(guardian, 0.2) == said(executor, 0.2) == []
+
+
+def test_what_is_behind_a_long_line_is_handed_back_in_session_only() -> None:
+    session = GuardianSession(b"g" * 16, "test", discovered=False)
+    session.hand_back(b"1" * 32, b"stream", 7)
+    session.offer(OFFERS, 0.0)
+    session.connected(0.0)
+    nonce = guardians_hello(session).nonce
+    session.hand_back(b"1" * 32, b"stream", 8)
+    greet_guardian(session, nonce)
+    said = [
+        message
+        for frames in session.outgoing(0.0)
+        for message in native.decode_from_peer(frames[1])
+    ]
+    assert said == [m.HandBack(b"1" * 32, b"stream", 8)]

@@ -436,7 +436,7 @@ class Broker:
 
     def _lost(self, worker: Worker, lost: m.Lost, now: float) -> None:
         executor = worker.vouched.get(lost.executor)
-        if executor is not None and lost.stream != executor.stream:
+        if executor is not None and lost.stream not in (b"", executor.stream):
             lost.position = 0  # the number is one of another stream
         if executor is not None and lost.failed:
             self._returns.broken(executor, lost)

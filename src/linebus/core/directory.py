@@ -29,7 +29,7 @@ class Directory:
         """Start with no service."""
         self._services: dict[str, Service] = {}
         self._expected: dict[str, Service] = {}
-        self._pools: dict[tuple[str, ...], Pool] = {}
+        self._pools: dict[tuple[tuple[str, int], ...], Pool] = {}
         self._suggestions = Suggestions()
         self._offered: list[str] | None = None  # sorted, while it is known
 
@@ -86,13 +86,13 @@ class Directory:
         for offer in offers:
             service = self.get(offer.name) or Service(offer.name, now)
             service.offer = offer
-            service.at_once = offer.at_once
             self._services[offer.name] = service
             self._expected.pop(offer.name, None)
-        names = tuple(sorted({offer.name for offer in offers}))
-        pool = self._pools.get(names)
+        key = tuple(sorted({offer.name: offer.at_once for offer in offers}.items()))
+        pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[names] = Pool([self._services[name] for name in names])
+            pool = Pool({self._services[name]: at_once for name, at_once in key})
+            self._pools[key] = pool
             for service in pool.services:
                 service.pools.append(pool)
         pool.workers.add(worker)
@@ -106,7 +106,7 @@ class Directory:
         pool.workers.discard(worker)
         if pool.workers:
             return []
-        del self._pools[tuple(sorted(service.name for service in pool.services))]
+        del self._pools[tuple(sorted((each.name, n) for each, n in pool.at_once.items()))]
         for service in pool.services:
             service.pools.remove(pool)
             service.absent_at = now

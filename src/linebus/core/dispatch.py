@@ -34,7 +34,6 @@ class Service:
     __slots__ = (
         "absent_at",
         "askers",
-        "at_once",
         "dated",
         "expires_at",
         "is_awaited",
@@ -44,6 +43,7 @@ class Service:
         "offer",
         "pools",
         "ring",
+        "struck",
         "waiting",
     )
 
@@ -52,13 +52,13 @@ class Service:
         self.name = name
         self.offer: Offer | None = None
         self.pools: list[Pool] = []
-        self.at_once = 1  # lines that an executor works on at a time
         self.line_cost_s = 0.0  # what a line has cost lately; 0 while nobody knows
         self.absent_at = now
         self.is_own = False  # the broker answers it itself
         self.is_awaited = False  # a timer is set for the end of a grace
         self.ring: deque[Books] = deque()
         self.waiting = 0
+        self.struck = 0  # runs that wait and have strikes
         self.askers = 0  # clients that have books for it
         self.dated: dict[Books, None] = {}  # those with lines that have a deadline
         self.expires_at = inf  # when it is looked at next
@@ -73,22 +73,20 @@ class Service:
         before = self.line_cost_s or ran_s
         self.line_cost_s = max(_COST_LEAST_S, before + _COST_WEIGHT * (ran_s - before))
 
-    @property
-    def line_load_s(self) -> float:
+    def line_load_s(self, at_once: int) -> float:
         """For how much of an executor's time a line of it counts, at most a slice's.
 
-        Where an executor works on several lines at a time, so many of them are two slices.
+        Where an executor works on several lines `at_once`, so many of them are two slices.
         """
-        if self.at_once > 1:
-            return limits.SLICE_S / (self.at_once - 1)
+        if at_once:
+            return limits.SLICE_S / (at_once - 1) if at_once > 1 else 2 * limits.SLICE_S
         if not self.line_cost_s:
             return limits.SLICE_S / limits.FIRST_SLICE_LINES
         return min(limits.SLICE_S, self.line_cost_s)
 
-    @property
-    def slice_lines(self) -> int:
+    def slice_lines(self, at_once: int) -> int:
         """How many lines are dispatched at a time: one where their replies come in any order."""
-        return 1 if self.at_once > 1 else int(limits.SLICE_S / self.line_load_s)
+        return 1 if at_once else int(limits.SLICE_S / self.line_load_s(at_once))
 
     def queue(self, books: Books, run: Run) -> None:
         """Put a run at the end of its client's queue."""
@@ -102,6 +100,7 @@ class Service:
     def requeue(self, run: Run) -> None:
         """Put a run whose lease ended back at the front of its client's queue."""
         self.waiting += run.count
+        self.struck += run.strikes > 0
         run.books.queue.appendleft(run)
         self._join_ring(run.books)
 
@@ -113,6 +112,7 @@ class Service:
     def slice(self, count: int) -> Run:
         """Cut at most `count` lines off the run whose client's turn it is."""
         books = self.ring.popleft()
+        self.struck -= books.queue[0].strikes > 0
         run = books.queue[0]
         if run.count <= count:
             books.queue.popleft()
@@ -124,6 +124,17 @@ class Service:
             books.in_ring = False
         self.waiting -= run.count
         return run
+
+    def turn_to(self, *, struck: bool) -> bool:
+        """Make it the turn of a run with strikes, or of one without; False: none such waits."""
+        for books in self.ring:
+            for index, run in enumerate(books.queue):
+                if (run.strikes > 0) == struck:
+                    books.queue.rotate(-index)
+                    self.ring.remove(books)
+                    self.ring.appendleft(books)
+                    return True
+        return False
 
     def next_grace_over(self, grace_s: float) -> float:
         """Return when the grace of what waits longest is over, without workers."""
@@ -138,7 +149,7 @@ class Service:
             for part, is_meant in run.divide(lines):
                 (taken if is_meant else kept).append(part)
         books.queue = deque(kept)
-        self.waiting -= sum(run.count for run in taken)
+        self._leave(taken)
         if books.in_ring and not kept:
             self.ring.remove(books)
             books.in_ring = False
@@ -148,20 +159,26 @@ class Service:
         """Take a client's whole queue out; return its runs."""
         runs = list(books.queue)
         books.queue.clear()
-        self.waiting -= sum(run.count for run in runs)
+        self._leave(runs)
         if books.in_ring:
             self.ring.remove(books)
             books.in_ring = False
         return runs
 
+    def _leave(self, runs: list[Run]) -> None:
+        self.waiting -= sum(run.count for run in runs)
+        self.struck -= sum(run.strikes > 0 for run in runs)
+
 
 class Pool:
-    """All executors that offer the same services."""
+    """All executors that offer the same services, each as many lines `at_once` of them."""
 
-    def __init__(self, services: list[Service]) -> None:
+    def __init__(self, at_once: dict[Service, int]) -> None:
         """Start without executors."""
         self.workers: set[Worker] = set()
-        self.services = deque(services)
+        self.at_once = at_once
+        self.services = deque(at_once)
+        self._reserved: Executor | None = None  # it gets nothing until it is idle
         self._idle: dict[Executor, None] = {}
         self._partly: dict[Executor, None] = {}
 
@@ -180,22 +197,41 @@ class Pool:
     def dispatch(self, now: float) -> list[Executor]:
         """Lease slices while an executor has credit and a run waits; return who got some."""
         granted: dict[Executor, None] = {}
-        while (self._idle or self._partly) and (service := self._next_service()):
-            executor = next(iter(self._idle or self._partly))
+        passed: set[Service] = set()
+        while (self._idle or self._partly) and (service := self._next_service(passed)):
             takers = sum(pool.idle_count for pool in service.pools)
             if takers and not self._idle:
                 break  # an idle executor of another pool comes first
+            at_once = self.at_once[service]
+            if at_once and service.struck and not self._turn_for_struck(service):
+                passed.add(service)
+                continue
+            executor = next(iter(self._idle or self._partly))
             share = -(-service.waiting // (takers or 1))
-            count = min(executor.free, share, service.slice_lines)
+            count = min(executor.free, share, service.slice_lines(at_once))
             executor.grant(service.slice(count), now)
             self.update(executor)
             granted[executor] = None
         return list(granted)
 
-    def _next_service(self) -> Service | None:
+    def _turn_for_struck(self, service: Service) -> bool:
+        """Give a line with strikes to an idle executor, where nothing is beside it to be charged.
+
+        While there is none, one of those at work gets nothing more, and the others go on with what
+        has no strikes; return whether there is any.
+        """
+        if self._idle:
+            return service.turn_to(struck=True)
+        if self._reserved is None or not self._reserved.is_reserved:
+            self._reserved = next(iter(self._partly))
+            self._reserved.is_reserved = True
+            self.update(self._reserved)
+        return bool(self._partly) and service.turn_to(struck=False)
+
+    def _next_service(self, passed: set[Service]) -> Service | None:
         for _ in range(len(self.services)):
             service = self.services[0]
             self.services.rotate(-1)
-            if service.waiting:
+            if service.waiting and service not in passed:
                 return service
         return None

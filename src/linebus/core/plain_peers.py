@@ -123,6 +123,8 @@ class PlainWorkers:
             if not self._prefixes[prefix]:
                 del self._prefixes[prefix]
                 self._lengths[len(prefix)] -= 1
+                if not self._lengths[len(prefix)]:
+                    del self._lengths[len(prefix)]
 
     def _has_room_for(self, prefix: bytes) -> bool:
         """Return whether one more prefix can be told apart; those of the exercise always can."""

@@ -75,8 +75,9 @@ class Returns:
 
     def hand_back(self, executor: Executor, hand_back: m.HandBack, now: float) -> None:
         """Dispatch again what an executor has not begun, while it is long at a line."""
-        if executor.answered >= hand_back.position or executor.sent < hand_back.position:
-            return  # it has got on meanwhile
+        lease = executor.lease_at(hand_back.position)
+        if lease is None or lease.first > hand_back.position:
+            return  # it has got on meanwhile, and will not say any more what it has not begun
         executor.is_held_up = True
         self._take_back(executor, hand_back.position + 1, now)
 
@@ -87,7 +88,8 @@ class Returns:
         self._take_back(executor, skipped.first, now)
         executor.is_held_up = False
         executor.outbox.append(TakenBack(executor.sent))
-        executor.credit = max(executor.credit, skipped.credit)
+        passed_over = executor.sent + 1 - skipped.first  # which have ended there from now on
+        executor.credit = max(executor.credit, skipped.credit + passed_over)
         return None
 
     def _take_back(self, executor: Executor, first: int, now: float) -> None:

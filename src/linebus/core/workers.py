@@ -85,6 +85,7 @@ class Executor(Session):
         self.in_flight = 0
         self.load_s = 0.0
         self.is_held_up = False
+        self.is_reserved = False  # for a line with strikes, once it is idle
         self._is_alone = False  # it has a line with strikes, and nothing shall be beside that
         self._told = 0
         self._beyond = IntervalSet()
@@ -99,14 +100,15 @@ class Executor(Session):
     def free(self) -> int:
         """How many more lines of the next slice it may be sent now, 0 while it has two slices."""
         is_full = self.load_s > limits.SLICE_S + _ROUNDING_S
-        if self.route is None or self.is_held_up or self._is_alone or is_full:
+        is_kept_free = self._is_alone or (self.is_reserved and self.in_flight > 0)
+        if self.route is None or self.is_held_up or is_kept_free or is_full:
             return 0
         return min(self.credit - self.sent, limits.CREDIT_LINES_MAX - self.in_flight)
 
     def grant(self, run: Run, now: float) -> None:
         """Lease a slice to it: number the lines and queue them to be sent."""
         run.attempt += 1
-        line_load_s = run.books.service.line_load_s
+        line_load_s = run.books.service.line_load_s(self._at_once(run))
         lease = Lease(self.sent + 1, run, max(0.0, now - run.received_at), line_load_s)
         self.leases.append(lease)
         run.books.holders[self] += 1
@@ -114,7 +116,13 @@ class Executor(Session):
         self.in_flight += run.count
         self.load_s += run.count * line_load_s
         self._is_alone = self._is_alone or run.strikes > 0
+        self.is_reserved = False
         self._send(lease)
+
+    def _at_once(self, run: Run) -> int:
+        """Return how many lines of this run's service it works on at a time, 0 for one by one."""
+        pool = self.worker.pool
+        return pool.at_once.get(run.books.service, 0) if pool is not None else 0
 
     def resume(self, received: int) -> None:
         """Send again what was leased and has not arrived: the executor is back."""
@@ -177,7 +185,10 @@ class Executor(Session):
         return next(part for part in self._divide(lease, number, number) if part.first == number)
 
     def take_back(self, first: int) -> list[Run]:
-        """End what is leased from a number on, none of which has begun; return the runs."""
+        """End what is leased from a number on, none of which has begun; return the runs.
+
+        What of it has not left yet stays here: it will be part of other messages.
+        """
         lease = self.lease_at(first)
         if lease is None:
             return []
@@ -191,6 +202,9 @@ class Executor(Session):
             self.in_flight -= each.run.count
             self.load_s -= each.run.count * each.line_load_s
             self._let_go(each)
+        self.outbox = [
+            each for each in self.outbox if not isinstance(each, Work) or each.first < first
+        ]
         return [each.run for each in back]
 
     def end_leases(self, position: int, *, all_at_once: bool = False) -> list[Run]:
@@ -202,7 +216,7 @@ class Executor(Session):
         runs: list[Run] = []
         for lease in self.leases:
             self._let_go(lease)
-            if all_at_once and lease.run.books.service.at_once > 1:
+            if all_at_once and self._at_once(lease.run):
                 lease.run.strikes += 1
                 runs.append(lease.run)
             else:

@@ -87,13 +87,13 @@ class Bounds:
 
     `time_limit_s` is how long one line may take, `memory_limit` how many bytes the process may have
     meanwhile; what exceeds them fails and its process is replaced. `recycle_after` is after how
-    many lines the process is replaced. `at_once` lines are worked on at a time.
+    many lines the process is replaced. `at_once` lines are worked on at a time, 0: one by one.
     """
 
     time_limit_s: float = 0.0
     memory_limit: int = 0
     recycle_after: int = 0
-    at_once: int = 1
+    at_once: int = 0
 
 
 class Service(Generic[P, R]):
@@ -198,22 +198,28 @@ def _checked_name(function: Callable[..., object], name: str | None) -> str:
 def _checked_bounds(name: str, options: Options, *, is_async: bool) -> Bounds:
     time_limit_s, at_once = options.get("time_limit_s"), options.get("at_once")
     least_s = limits.TIME_LIMIT_LEAST_S
-    if time_limit_s is not None and not least_s <= time_limit_s <= limits.WAIT_S_MAX:
+    if time_limit_s is not None and not (
+        isinstance(time_limit_s, int | float) and least_s <= time_limit_s <= limits.WAIT_S_MAX
+    ):
         raise UsageError(
             f"time_limit_s={time_limit_s!r} of service {name!r} is not a number of seconds from"
             f" {least_s} to {limits.WAIT_S_MAX:.0f}"
         )
     memory_limit, recycle_after = options.get("memory_limit"), options.get("recycle_after")
     for what, count in (("memory_limit", memory_limit), ("recycle_after", recycle_after)):
-        if count is not None and count < 1:
-            raise UsageError(f"{what}={count!r} of service {name!r} is not 1 or more")
+        if count is not None and not (isinstance(count, int) and count >= 1):
+            raise UsageError(f"{what}={count!r} of service {name!r} is no whole number from 1 on")
     if at_once is not None and not is_async:
         message = f"service {name!r} has at_once but is not async; write async def, or leave it out"
         raise UsageError(message)
-    if at_once is not None and not 1 <= at_once <= limits.AT_ONCE_MAX:
-        message = f"at_once={at_once!r} of service {name!r} is not from 1 to {limits.AT_ONCE_MAX}"
-        raise UsageError(message)
-    lines = (at_once or limits.AT_ONCE) if is_async else 1
+    if at_once is not None and not (
+        isinstance(at_once, int) and 1 <= at_once <= limits.AT_ONCE_MAX
+    ):
+        raise UsageError(
+            f"at_once={at_once!r} of service {name!r} is no whole number from 1 to"
+            f" {limits.AT_ONCE_MAX}"
+        )
+    lines = (at_once or limits.AT_ONCE) if is_async else 0
     return Bounds(time_limit_s or 0.0, memory_limit or 0, recycle_after or 0, lines)
 
 

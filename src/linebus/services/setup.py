@@ -64,6 +64,8 @@ def prepared_by(make: Callable[[], object], name: str) -> Prepared:
         raise UsageError(f"the setup of service {name!r} is async; make it a plain function")
     try:
         inspect.signature(make).bind()
+    except ValueError:  # some of Python's own types do not say what they take
+        return _the_one(make)
     except TypeError as error:
         message = f"the setup of service {name!r} cannot be called without arguments: {error}"
         raise UsageError(message) from error

@@ -33,7 +33,7 @@ class Offered(NamedTuple):
     value: Answer
 
 
-def of_function(name: str, answer: Answer, at_once: int = 1) -> Offered:
+def of_function(name: str, answer: Answer, at_once: int = 0) -> Offered:
     """Offer a plain function of text; asked for a value, it gives the same text."""
     return Offered(Offer(name, f"{name} X", "", at_once=at_once), answer, answer)
 

@@ -57,7 +57,7 @@ class Offer(Struct, array_like=True):
     """One service that a worker offers, and what people are told of it.
 
     `signature` names the types of the arguments and of the value, `example` is a line to try. An
-    executor works on `at_once` lines of the service at a time, in any order where it is not 1.
+    executor works on `at_once` lines of the service at a time, in any order; 0: one by one.
     """
 
     name: OfferedName
@@ -65,7 +65,7 @@ class Offer(Struct, array_like=True):
     doc: Description
     signature: Description = ""
     example: Description = ""
-    at_once: Annotated[int, Meta(ge=1, le=limits.AT_ONCE_MAX)] = 1
+    at_once: Annotated[int, Meta(ge=0, le=limits.AT_ONCE_MAX)] = 0
 
 
 class WorkerHello(Message, tag="worker"):

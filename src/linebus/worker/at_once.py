@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from linebus import limits
 from linebus.errors import Refused
 from linebus.worker.answering import failure
 
@@ -42,7 +43,8 @@ class AtOnce:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._end: BaseException | None = None  # what a service raised to end its process
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
@@ -72,11 +74,13 @@ class AtOnce:
             self._loop.call_soon_threadsafe(self._cancel, number)
 
     def take_done(self) -> list[Done]:
-        """Hand out the lines that have ended."""
+        """Hand out the lines that have ended; raise what a service raised to end its process."""
         try:
             os.read(self._reader, 4096)
         except BlockingIOError:
             return []
+        if self._end is not None:
+            raise self._end
         done = []
         while self._done:
             done.append(self._done.popleft())
@@ -85,8 +89,8 @@ class AtOnce:
 
     def close(self) -> None:
         """Cancel everything and end the thread; nobody waits for any of it."""
-        self.give_up(0, max(self._under_way, default=0))
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
         self._thread.join()
         self._loop.close()
         os.close(self._reader)
@@ -94,12 +98,31 @@ class AtOnce:
 
     # -- in the loop's thread ----------------------------------------------------------------
 
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        except BaseException as error:  # noqa: BLE001  raised again by the thread that can end us
+            self._end = error
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: it is woken up already
+            os.write(self._writer, b".")
+
+    async def _cancel_all(self) -> None:
+        """Give everything a moment to put its things in order, and stop the loop."""
+        for line in self._running.values():
+            line.cancel()
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=limits.STOP_PATIENCE_S)
+        self._loop.stop()
+
     def _start(self, number: int, work: Coroutine[Any, Any, None]) -> None:
         self._running[number] = self._loop.create_task(work)
 
     def _cancel(self, number: int) -> None:
-        if (running := self._running.get(number)) is not None:
-            running.cancel()
+        if (line := self._running.get(number)) is not None:
+            self._loop.call_soon(line.cancel)  # once it has begun: before, it could not answer
 
     async def _work(
         self,
@@ -128,5 +151,4 @@ class AtOnce:
         finally:
             del self._running[number]
         self._done.append(Done(number, text, failed, time.monotonic() - begun_at))
-        with contextlib.suppress(BlockingIOError):  # full: it is woken up already
-            os.write(self._writer, b".")
+        self._wake()

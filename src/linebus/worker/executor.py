@@ -114,11 +114,11 @@ class Executor:
         if left is not None:
             work = work._replace(lines=work.lines[:left])
             self._lines_left[name] = left - len(work.lines)
-            self._is_spent = self._is_spent or not self._lines_left[name]
         if work.service in self._services and self._services[name].answer_async:
             self._begin(work)
         else:
             self._work(work)
+        self._is_spent = self._is_spent or self._lines_left.get(name) == 0
 
     def _work(self, work: Slice) -> None:
         """Answer the lines of a slice, sending what is done every half a millisecond.

@@ -244,7 +244,9 @@ class ExecutorSession(PeerSession):
         match message:
             case m.Work(first=first, lines=lines):
                 self._forget_through(message.received)
-                if first > self._received + 1:
+                if self._skipped is not None:
+                    pass  # it was sent before that was heard, and is taken back
+                elif first > self._received + 1:
                     self.connected(now)  # lines are missing: say hello, and go on from there
                 elif first + len(lines) > self._received + 1:
                     fresh = lines[self._received + 1 - first :]
@@ -271,8 +273,7 @@ class ExecutorSession(PeerSession):
         self._ended += through - self._skipped.first + 1
         self._received = max(self._received, through)
         self._skipped = None
-        while self._held and self._held[0].first <= through:
-            self._held.popleft()  # what the broker takes back are whole messages of its own
+        self._held.clear()
 
     def _forget_through(self, number: int) -> None:
         kept = self._kept

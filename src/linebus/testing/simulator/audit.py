@@ -65,13 +65,12 @@ def lost_lines(books: Broker, sessions: Mapping[bytes, ClientSession]) -> Iterat
                     yield f"{each.service.name} {gone} of client {client.number} is in no place"
 
 
-def strikes(books: Broker, deaths: Callable[[str], int]) -> Iterator[str]:
+def strikes(books: Broker, deaths: Callable[[str], float]) -> Iterator[str]:
     """Yield lines with more strikes than executors have truly died on them."""
     runs = [run for each in _leased(books).values() for run in each]
     queued = (run for service in _services(books) for each in service.ring for run in each.queue)
     for run in (*runs, *queued):
-        # Of those that were worked on at once also the ones are charged that were about to begin.
-        if run.strikes and run.books.service.at_once == 1:
+        if run.strikes:
             line = f"{run.books.service.name} {run.lines[0]}"
             if run.strikes > deaths(line):
                 yield f"{run.strikes} against {line}, on which {deaths(line)} executors died"

@@ -165,7 +165,7 @@ class _Behaviour(NamedTuple):
     cost_s: tuple[float, float]
     weight: float
     lines_max: int = 1_000_000
-    at_once: int = 1
+    at_once: int = 0
     time_limit_s: float = 0.0
 
 

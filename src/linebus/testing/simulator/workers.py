@@ -143,7 +143,7 @@ class Executor(ExecutorPeer):
 
     def _is_one_of_several(self) -> bool:
         assert self._slice is not None, "it has begun"
-        return self.guardian.services[self._slice.service].offer.at_once > 1
+        return self.guardian.services[self._slice.service].offer.at_once > 0
 
     def _begin_beside(self) -> None:
         """Begin a line beside others; it takes its own time."""

@@ -1,0 +1,117 @@
+"""A guardian whose executors are no processes: what it says of them, and to them."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from linebus.wire import messages as m
+from linebus.worker import guardian as module
+from linebus.worker import pipes
+from linebus.worker import position as page
+from linebus.worker.guardian import Guardian, WorkerConfig
+from linebus.worker.watch import Bounds, Watch
+
+if TYPE_CHECKING:
+    import pytest
+
+_numbers = count(100_000)
+UNBOUNDED = [Bounds(0.0, 0)]
+BOUNDED = [Bounds(2.0, 0)]
+
+
+class FakePage:
+    """What an executor and its guardian share."""
+
+    def __init__(self) -> None:
+        self.cell = [0] * (1 + page.IS_WATCHED)
+        self.stream = b"stream"
+
+
+class FakePipe:
+    """Both pipes of an executor: what it says next, and what it was told."""
+
+    def __init__(self) -> None:
+        self.descriptor = next(_numbers)
+        self.is_at_end = False
+        self.is_waiting = False
+        self.to_say: list[Any] = []
+        self.told: list[Any] = []
+
+    def read(self) -> list[Any]:
+        said, self.to_say = self.to_say, []
+        return said
+
+    def write(self, message: object) -> None:
+        self.told.append(message)
+
+
+class FakeChild:
+    """An executor that is said to be in some state."""
+
+    def __init__(
+        self, _references: object, address: str | None, now: float, _program: object
+    ) -> None:
+        self.started_at = now
+        self.address = address
+        self.is_ready = self.is_spare = self.is_leaving = False
+        self.working_on: int | None = None
+        self.report = self.control = FakePipe()
+        self.key_hash = b"%032d" % self.report.descriptor
+        self.position = FakePage()
+        self.watch = Watch(self.position, lambda: 0)
+        self.is_killed = False
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+    def bury(self) -> m.Lost:
+        return self.watch.lost(self.key_hash, "killed by SIGKILL")
+
+
+class Household:
+    """A guardian and its fake children, at moments that the test chooses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, executors: int = 1) -> None:
+        monkeypatch.setattr(module, "Child", FakeChild)
+        config = WorkerConfig(("gcd",), executors, "tcp://127.0.0.1:1")
+        self.guardian = Guardian(config, lambda _: None)
+        self.vouched: list[bytes] = []
+        self.lost: list[m.Lost] = []
+        self.handed_back: list[tuple[bytes, bytes, int]] = []
+        session = self.guardian._session
+        monkeypatch.setattr(session, "vouch", self.vouched.append)
+        monkeypatch.setattr(session, "lost", self.lost.append)
+        monkeypatch.setattr(session, "hand_back", lambda *told: self.handed_back.append(told))
+        self.guardian._restart_at = [0.0] * executors
+        self.guardian._start_children(0.0)
+
+    @property
+    def children(self) -> list[Any]:
+        return list(self.guardian._children.values())
+
+    @property
+    def spares(self) -> list[Any]:
+        return [child for child in self.children if child.is_spare]
+
+    def hear(self, child: Any, *messages: object, now: float = 1.0) -> None:  # noqa: ANN401
+        child.report.to_say = list(messages)
+        self.guardian._hear_child(child, now)
+
+    def ready(
+        self,
+        child: Any,  # noqa: ANN401
+        bounds: list[Bounds],
+        *,
+        is_recycled: bool = False,
+    ) -> None:
+        offers = [m.Offer("gcd", "", "")]
+        self.hear(child, pipes.Ready(offers, bounds, is_recycled))
+
+    def end(self, child: Any, now: float = 10.0) -> None:  # noqa: ANN401
+        child.report.is_at_end = True
+        self.guardian._hear_child(child, now)
+
+    def close(self) -> None:
+        self.guardian._children.clear()
+        self.guardian._leave()
