@@ -170,6 +170,8 @@ WATCH_REST_S = 1.0
 # begin has begun after the second time.
 LONG_LINE_S = 0.02
 HAND_BACK_S = 0.001
+# An async line that is not given up so long after its time limit blocks its event loop.
+BLOCKED_LOOP_S = 1.0
 # No time limit of a service is shorter: a guardian does not look more often.
 TIME_LIMIT_LEAST_S = 0.05
 

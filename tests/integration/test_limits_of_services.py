@@ -86,6 +86,8 @@ async def pairs(number: int) -> int:
 async def waits(whether: str) -> int:
     if whether == "yes":
         await asyncio.Event().wait()
+    if whether == "blocks":
+        signal.sigwait([signal.SIGUSR1])
     return os.getpid()
 
 @linebus.service
@@ -230,6 +232,18 @@ def test_an_async_line_that_takes_too_long_fails_and_its_executor_lives(home: Ho
         "waits took longer than 1 s, its time limit",
     )
     assert int(fine.text) == before
+
+
+def test_an_async_line_that_blocks_its_event_loop_fails_and_its_executor_is_replaced(
+    home: Home,
+) -> None:
+    worker = home.work("mine:waits", procs=1)
+    before = executors(worker)[0]
+    with linebus.Client(home.address) as bus:
+        stuck, fine = bus.map(["waits blocks", "waits no"])
+    assert stuck.outcome == "failed"
+    assert stuck.text.endswith("could not be given up: something computes in the event loop")
+    assert int(fine.text) != before
 
 
 def test_async_lines_under_way_are_finished_when_a_worker_is_told_to_end(home: Home) -> None:

@@ -184,12 +184,17 @@ async def wait(text: str) -> str:
 
 
 def test_where_nothing_is_said_there_are_no_bounds() -> None:
-    assert half.bounds == Bounds(0.0, 0, 0, 1)
+    assert half.bounds == Bounds(0.0, 0, 0, 0)
 
 
 def test_bounds_are_kept_as_they_are_given() -> None:
     declared = service(time_limit_s=2, memory_limit=10**9, recycle_after=1)(half.function)
-    assert declared.bounds == Bounds(2.0, 10**9, 1, 1)
+    assert declared.bounds == Bounds(2.0, 10**9, 1, 0)
+
+
+def test_the_memory_of_an_async_function_is_nobodys() -> None:
+    with pytest.raises(UsageError, match="nobody can say which of them uses the memory"):
+        service(memory_limit=10**9)(wait)
 
 
 def test_an_async_function_works_on_many_lines_unless_it_says_otherwise() -> None:

@@ -183,6 +183,17 @@ def test_a_line_that_takes_longer_than_it_may_is_given_up(lines: Lines) -> None:
     assert lines.ended == ["never"], "the other one goes on"
 
 
+def test_the_line_whose_time_is_over_first_is_known(lines: Lines) -> None:
+    assert lines.at_once.next_overdue() is None
+    lines.begin(1, "a")
+    assert lines.at_once.next_overdue() is None
+    lines.begin(2, "b", limit_s=2_000.0)
+    lines.begin(3, "c", limit_s=1_000.0)
+    first = lines.at_once.next_overdue()
+    assert first is not None
+    assert (first.number, first.service, first.time_limit_s) == (3, "slow", 1_000.0)
+
+
 def test_a_line_that_ends_in_time_is_answered(lines: Lines) -> None:
     lines.begin(1, "x", echo, limit_s=1_000.0)
     assert lines.take()[0].text == "echoed x"

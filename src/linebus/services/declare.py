@@ -209,6 +209,12 @@ def _checked_bounds(name: str, options: Options, *, is_async: bool) -> Bounds:
     for what, count in (("memory_limit", memory_limit), ("recycle_after", recycle_after)):
         if count is not None and not (isinstance(count, int) and count >= 1):
             raise UsageError(f"{what}={count!r} of service {name!r} is no whole number from 1 on")
+    if memory_limit is not None and is_async:
+        message = (
+            f"service {name!r} has a memory_limit and is async: its process works on many lines,"
+            " and nobody can say which of them uses the memory; leave it out"
+        )
+        raise UsageError(message)
     if at_once is not None and not is_async:
         message = f"service {name!r} has at_once but is not async; write async def, or leave it out"
         raise UsageError(message)

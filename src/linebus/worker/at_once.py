@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linebus import limits
@@ -31,6 +32,15 @@ class Done(NamedTuple):
     ran_s: float
 
 
+class Overdue(NamedTuple):
+    """A line that its event loop does not give up, `at` which moment it should have been."""
+
+    at: float
+    number: int
+    service: str
+    time_limit_s: float
+
+
 class AtOnce:
     """Lines under way. All methods are for the one thread that has made it."""
 
@@ -38,7 +48,7 @@ class AtOnce:
         """Start the thread, with nothing to do."""
         self._done: deque[Done] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, Overdue] = {}
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -64,7 +74,8 @@ class AtOnce:
         time_limit_s: float,
     ) -> None:
         """Begin a line; with a time limit it is given up, and fails, where it takes longer."""
-        self._under_way.add(number)
+        over_at = time.monotonic() + time_limit_s if time_limit_s else inf
+        self._under_way[number] = Overdue(over_at, number, service, time_limit_s)
         work = self._work(number, service, answer, arguments, time_limit_s or None)
         self._loop.call_soon_threadsafe(self._start, number, work)
 
@@ -84,14 +95,22 @@ class AtOnce:
         done = []
         while self._done:
             done.append(self._done.popleft())
-        self._under_way.difference_update(each.number for each in done)
+        for each in done:
+            self._under_way.pop(each.number, None)
         return done
+
+    def next_overdue(self) -> Overdue | None:
+        """Return the line whose time limit ends first, None where none has one."""
+        first = min(self._under_way.values(), default=None)
+        return first if first is not None and first.at < inf else None
 
     def close(self) -> None:
         """Cancel everything and end the thread; nobody waits for any of it."""
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
-        self._thread.join()
+        self._thread.join(limits.BLOCKED_LOOP_S)
+        if self._thread.is_alive():
+            return  # something computes there; it ends with the process
         self._loop.close()
         os.close(self._reader)
         os.close(self._writer)

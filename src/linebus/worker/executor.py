@@ -184,6 +184,19 @@ class Executor:
             self._session.answer(number, [text], [0] if failed else [], ran_s)
         self._position.cell[page.AT_ONCE] = len(at_once)
 
+    def _note_blocked_loop(self, now: float) -> None:
+        """Have this process ended where its event loop does not come to give up a line."""
+        first = self._at_once.next_overdue() if self._at_once is not None else None
+        if first is not None and now >= first.at + limits.BLOCKED_LOOP_S:
+            self._position.cell[page.NUMBER] = first.number
+            ran_s = now - first.at + first.time_limit_s
+            reason = (
+                f"{first.service} took longer than {first.time_limit_s:g} s, its time limit, and"
+                " could not be given up: something computes in the event loop"
+            )
+            self._report.write(pipes.Overdue(first.number, reason, ran_s))
+            signal.pause()
+
     def _drop_at_once(self) -> None:
         """Give up what is under way: it belongs to a stream that has ended."""
         if self._at_once is not None:
@@ -234,6 +247,8 @@ class Executor:
     def _exchange(self) -> None:
         """Wait for something to arrive, from the server or from the guardian."""
         at = self._session.next_deadline()
+        if self._at_once is not None and (first := self._at_once.next_overdue()) is not None:
+            at = min(at, first.at + limits.BLOCKED_LOOP_S)
         if self._frames:
             at = min(at, time.monotonic() + limits.STALLED_RETRY_S)
         ready = dict(self._poller.poll(milliseconds_until(at, time.monotonic())))
@@ -244,6 +259,7 @@ class Executor:
         self._session.tick(now)
         if self._at_once is not None and self._at_once.fileno() in ready:
             self._collect(self._at_once)
+        self._note_blocked_loop(now)
         if self._control.descriptor in ready:
             for message in self._control.read():
                 self.obey(message)

@@ -201,6 +201,8 @@ class Guardian:
                     self._ready(child, message, now)
                 case pipes.Awake():
                     self._watched_until = now + limits.WATCH_REST_S
+                case pipes.Overdue(number=number, reason=reason, ran_s=ran_s):
+                    self._judge(child, Broken(number, reason, ran_s))
                 case pipes.Leaving():
                     child.is_leaving = True
                     self._replace(now, 0.0)

@@ -86,12 +86,20 @@ class Awake(Struct, array_like=True, tag="awake"):
     """The executor has begun a line: it is to be watched."""
 
 
+class Overdue(Struct, array_like=True, tag="overdue"):
+    """A line has broken its time limit and cannot be given up: the executor has to be killed."""
+
+    number: int
+    reason: str
+    ran_s: float
+
+
 class Leaving(Struct, array_like=True, tag="leaving"):
     """The executor has done as many lines as it should and ends; another one may take its place."""
 
 
 ToExecutor = Start | Connect | PlainLine | Unwanted
-ToGuardian = Ready | Unloadable | Ended | PlainText | Awake | Leaving
+ToGuardian = Ready | Unloadable | Ended | PlainText | Awake | Overdue | Leaving
 
 _encode = msgspec.msgpack.Encoder().encode
 
