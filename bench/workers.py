@@ -64,8 +64,8 @@ LINE = "isprime 18446744073709551557"
 SHORT, SHORT_LINES, LONG = "spin 500", 5_000, "spin 10000000"
 ISPRIMES = 200_000
 # Executors that end sooner than a second after their start are replaced with a delay, so each
-# death waits for its turn.
-DEATHS, DEATH_EVERY_S, DYING_EXECUTORS = 1_000, 0.13, 10
+# death waits for its turn; starting one takes a core for a fifth of a second.
+DEATHS, DEATH_EVERY_S, DYING_EXECUTORS = 1_000, 0.4, 8
 
 
 @contextmanager

@@ -143,10 +143,10 @@ class Client:
                 with self._shared as shared:
                     if wants_more:
                         self._ask_more(patience, order, chunk, deadline_s)
-                    replies = list(order.take())
+                    replies = order.take()
                     if not (replies or wants_more):
                         shared.wait(patience)
-                        replies = list(order.take())
+                        replies = order.take()
                     self._check(patience, replies)
                 if replies:
                     yield from replies
@@ -183,7 +183,7 @@ class Client:
             while order.owed or not source.is_at_end:
                 with self._shared as shared:
                     wants_more = not source.is_at_end and order.owed < limits.WINDOW_LINES
-                    replies = list(order.take())
+                    replies = order.take()
                     if replies:
                         shared.flush()
                     elif shared.wait(patience, descriptor if wants_more else None):

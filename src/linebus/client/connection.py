@@ -85,10 +85,7 @@ class Connection:
         # What came before the connection was cut still counts: it is there once the cut is told.
         events = list(self._dealer.events()) if self._dealer.monitor in ready else []
         try:
-            for _ in range(limits.DRAIN_MESSAGES_MAX):
-                frames = self._dealer.receive()
-                if frames is None:
-                    break
+            for frames in self._dealer.arrivals():
                 self.session.receive(*frames, now)
         except ConnectError as error:
             self.refusal = error

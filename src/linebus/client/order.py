@@ -1,6 +1,8 @@
 """Lines in, replies out in the same order, although each service numbers its own lines.
 
-This holds the client's one loop over lines: it has to read each line's first word.
+This holds the client's one loop over lines: it has to read each line's first word. Lines that are
+asked together stand in one block for each service; where they alternate, a list of small integers
+says whose turn it is. So a file that mixes services costs little more than one that does not.
 """
 
 from __future__ import annotations
@@ -15,20 +17,100 @@ from linebus.errors import UsageError
 from linebus.wire.messages import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection
+
+
+class _Block:
+    """Consecutive lines of one stream from `number` on, `left` of them, and replies that have come.
+
+    Without a stream all replies are there from the beginning.
+    """
+
+    __slots__ = ("left", "number", "replies", "stream", "turn")
+
+    def __init__(self, stream: Stream | None, number: int, turn: int) -> None:
+        self.stream = stream
+        self.number = number
+        self.turn = turn
+        self.left = 0
+        self.replies: list[Reply] = []
+
+    def pull(self) -> None:
+        """Fetch the replies that have come, as far as none before them is missing."""
+        while self.left and self.stream is not None:
+            found = self.stream.take(self.number, self.left)
+            if found is None:
+                return
+            entry, offset, taken = found
+            self.replies += replies_of(entry, offset, taken)
+            self.number += taken
+            self.left -= taken
+
+
+class _Group:
+    """Lines that were asked together: their blocks, and in `turns` which one is whose turn."""
+
+    __slots__ = ("_at", "blocks", "turns")
+
+    def __init__(self, blocks: list[_Block], turns: list[int]) -> None:
+        self.blocks = blocks
+        self.turns = turns
+        self._at = 0
+
+    @property
+    def next_line(self) -> tuple[str, int]:
+        """The service and number of the line whose reply is taken next and has not come."""
+        block = self.blocks[self.turns[self._at]]
+        return (block.stream.service if block.stream is not None else "-", block.number)
+
+    def take(self) -> list[Reply]:
+        """Hand out the replies that have come, as far as none before them is missing."""
+        if len(self.blocks) == 1:
+            [only] = self.blocks
+            only.pull()
+            taken, only.replies = only.replies, []
+            self._at += len(taken)
+            return taken
+        taken = []
+        given: dict[int, int] = {}
+        for turn in self.turns[self._at :]:
+            block, place = self.blocks[turn], given.get(turn, 0)
+            if place == len(block.replies):
+                block.pull()
+                if place == len(block.replies):
+                    break
+            taken.append(block.replies[place])
+            given[turn] = place + 1
+        for turn, count in given.items():
+            del self.blocks[turn].replies[:count]
+        self._at += len(taken)
+        return taken
+
+    def line_at(self, offset: int) -> tuple[Stream, int] | None:
+        """Return the stream and number of a line, counted from the next one; None: it has none."""
+        turn = self.turns[self._at + offset]
+        block = self.blocks[turn]
+        before = self.turns[self._at : self._at + offset].count(turn)
+        if block.stream is None:
+            return None
+        return block.stream, block.number - len(block.replies) + before
+
+    @property
+    def left(self) -> int:
+        """How many replies have not been taken."""
+        return len(self.turns) - self._at
 
 
 class Order:
     """The lines of one caller, in the order in which it asked them.
 
-    `segments` tell where their replies will be found: in which stream, from which number on, how
-    many. `owed` counts those whose replies have not been taken.
+    `owed` counts those whose replies have not been taken.
     """
 
     def __init__(self, session: ClientSession) -> None:
         """Start with no line."""
         self._session = session
-        self.segments: deque[tuple[Stream | Ended, int, int]] = deque()
+        self._groups: deque[_Group] = deque()
         self.owed = 0
 
     def ask(self, lines: Collection[str], *, values: bool = False, expires_at: float = inf) -> None:
@@ -40,80 +122,86 @@ class Order:
         if set(map(type, lines)) != {str}:
             _check_types(lines)
         all_fit = are_fit(lines)
-        last_name: str | None = None
-        stream: Stream | None = None
-        first = 0
-        touched: dict[Stream, None] = {}
+        blocks: dict[Stream | None, _Block] = {}
+        turns: list[int] = []
+        known: dict[str, tuple[int, Callable[[str], None]]] = {}  # whose turn, and what takes it
         for line in lines:
             name, _, arguments = line.rstrip(" \t\r\n").partition(" ")
-            if name != last_name or stream is None or (not all_fit and why_unfit(arguments)):
-                self._close(stream, first)
-                stream, last_name, arguments = self._stream_for(line, name, arguments)
-                if stream is None:
-                    continue
-                touched[stream] = None
-                first = stream.next_number + len(stream.fresh)
-            stream.fresh.append(arguments)
-        self._close(stream, first)
-        for each in touched:
-            self._session.commit(each, values=values, expires_at=expires_at)
+            found = known.get(name)
+            if found is None or (not all_fit and why_unfit(arguments)):
+                turns.append(self._add(line, blocks, known))
+            else:
+                turn, append = found
+                append(arguments)
+                turns.append(turn)
+        for stream, block in blocks.items():
+            if stream is not None:
+                block.left = len(stream.fresh)
+                self._session.commit(stream, values=values, expires_at=expires_at)
+        if turns:
+            self._groups.append(_Group(list(blocks.values()), turns))
+            self.owed += len(turns)
 
-    def _stream_for(
-        self, line: str, name: str, arguments: str
-    ) -> tuple[Stream | None, str | None, str]:
-        """Return the stream for a line, where it has one, and the line in two parts."""
+    def _add(
+        self,
+        line: str,
+        blocks: dict[Stream | None, _Block],
+        known: dict[str, tuple[int, Callable[[str], None]]],
+    ) -> int:
+        """Add a line of a service that is new here, or an unusual one; return whose turn it is."""
         parts = split(line)
         if isinstance(parts, Ended):
-            self.segments.append((parts, 0, 1))
-            self.owed += 1
-            return None, None, ""
-        if parts != (name, arguments):
-            # An unusual spelling; the next line may be usual, so it is looked at afresh.
-            return self._session.stream(parts[0]), None, parts[1]
-        return self._session.stream(name), name, arguments
+            block = self._block_of(None, blocks)
+            block.replies += replies_of(parts, 0, 1)
+            return block.turn
+        stream = self._session.stream(parts[0])
+        block = self._block_of(stream, blocks)
+        stream.fresh.append(parts[1])
+        known[parts[0]] = (block.turn, stream.fresh.append)
+        return block.turn
 
-    def _close(self, stream: Stream | None, first: int) -> None:
-        """Note how many consecutive lines have joined a stream."""
-        if stream is not None:
-            count = stream.next_number + len(stream.fresh) - first
-            self.segments.append((stream, first, count))
-            self.owed += count
+    @staticmethod
+    def _block_of(stream: Stream | None, blocks: dict[Stream | None, _Block]) -> _Block:
+        if stream not in blocks:
+            number = stream.next_number if stream is not None else 0
+            blocks[stream] = _Block(stream, number, len(blocks))
+        return blocks[stream]
 
     @property
     def next_line(self) -> tuple[str, int] | None:
         """The service and number of the line whose reply is taken next; None: none is owed."""
-        if not self.segments:
-            return None
-        source, number, _ = self.segments[0]
-        return source.service, number
+        return self._groups[0].next_line if self._groups else None
 
-    def take(self) -> Iterator[Reply]:
-        """Yield the replies that have come, as far as none before them is missing."""
-        segments = self.segments
-        while segments:
-            source, number, count = segments[0]
-            if isinstance(source, Ended):
-                segments.popleft()
-                self.owed -= 1
-                yield from replies_of(source, 0, 1)
-                continue
-            found = source.take(number, count)
-            if found is None:
-                return
-            entry, offset, taken = found
-            if taken == count:
-                segments.popleft()
-            else:
-                segments[0] = (source, number + taken, count - taken)
-            self.owed -= taken
-            yield from replies_of(entry, offset, taken)
+    def take(self) -> list[Reply]:
+        """Hand out the replies that have come, as far as none before them is missing."""
+        taken: list[Reply] = []
+        while self._groups:
+            group = self._groups[0]
+            taken += group.take()
+            if group.left:
+                break
+            self._groups.popleft()
+        self.owed -= len(taken)
+        return taken
+
+    def line_at(self, index: int) -> tuple[Stream, int] | None:
+        """Return where the line stands of the reply that is taken after `index` others.
+
+        That is a stream and the number in it; None where it has ended without either.
+        """
+        for group in self._groups:
+            if index < group.left:
+                return group.line_at(index)
+            index -= group.left
+        return None
 
     def forget(self) -> None:
         """Give up: nobody will take the replies that are owed."""
-        for source, number, count in self.segments:
-            if isinstance(source, Stream):
-                self._session.owed -= source.abandon(number, count)
-        self.segments.clear()
+        for group in self._groups:
+            for block in group.blocks:
+                if block.stream is not None and block.left:
+                    self._session.owed -= block.stream.abandon(block.number, block.left)
+        self._groups.clear()
         self.owed = 0
 
 

@@ -98,7 +98,7 @@ class Pending:
                     self._look(waiting)
 
     def _look(self, waiting: _Waiting) -> None:
-        replies = list(waiting.order.take())
+        replies = waiting.order.take()
         if replies:
             self._heard.append((waiting.listener, replies))
         if (line := waiting.order.next_line) is not None:

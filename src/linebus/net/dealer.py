@@ -122,15 +122,17 @@ class Dealer:
             return False
         return True
 
-    def receive(self) -> tuple[bytes, bytes] | None:
-        """Return the next two frames, or None where nothing has arrived.
+    def arrivals(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the two frames of each message that has arrived, of a bounded number of messages.
 
         Messages with any other number of frames are dropped.
         """
-        while (received := frames.receive(self.socket)) is not None:
-            if len(received) == _FRAMES:
-                return received[0].bytes, received[1].bytes
-        return None
+        for _ in range(limits.DRAIN_MESSAGES_MAX):
+            if not frames.has_arrived(self.socket):
+                return
+            received = frames.receive(self.socket)
+            if received is not None and len(received) == _FRAMES:
+                yield received[0].bytes, received[1].bytes
 
     def close(self) -> None:
         """Close both sockets; what was sent has a moment to leave.

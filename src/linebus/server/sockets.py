@@ -202,10 +202,10 @@ class ServerSockets:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
         until = time.monotonic() + limits.RECEIVE_S
         for _ in range(limits.DRAIN_MESSAGES_MAX):
-            received = frames.receive(socket)
-            if received is None:
+            if not frames.has_arrived(socket):
                 return
-            if self._makes_sense(received, own):
+            received = frames.receive(socket)
+            if received is not None and self._makes_sense(received, own):
                 yield received
             if time.monotonic() >= until:
                 return

@@ -276,7 +276,7 @@ class Executor:
     def _receive(self, now: float) -> None:
         if self._dealer is None:
             return
-        for frames in islice(iter(self._dealer.receive, None), limits.DRAIN_MESSAGES_MAX):
+        for frames in self._dealer.arrivals():
             try:
                 self._session.receive(*frames, now)
             except ConnectError as error:

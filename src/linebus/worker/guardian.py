@@ -340,7 +340,7 @@ class Guardian:
             elif event is Event.DISCONNECTED:
                 self._session.disconnected()
                 self._frames.clear()
-        for frames in islice(iter(dealer.receive, None), limits.DRAIN_MESSAGES_MAX):
+        for frames in dealer.arrivals():
             try:
                 self._session.receive(*frames, now)
             except ConnectError:

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from linebus.client.order import Order
-from linebus.client.session import ClientSession, Stream
+from linebus.client.session import ClientSession
 from linebus.testing.peers import PROGRAM
 
 if TYPE_CHECKING:
@@ -62,16 +62,13 @@ class Asker:
             return
         order, requests = random.choice(orders)
         index = random.randrange(len(requests))
-        left = index
-        for source, first, count in order.segments:
-            if left < count:
-                if isinstance(source, Stream):
-                    self._note(f"cancels {requests[index].line}")
-                    requests[index].is_cancelled = True
-                    source.cancels.append((first + left, first + left))
-                    self.wire.process.wake()
-                break
-            left -= count
+        found = order.line_at(index)
+        if found is not None:
+            self._note(f"cancels {requests[index].line}")
+            requests[index].is_cancelled = True
+            stream, number = found
+            stream.cancels.append((number, number))
+            self.wire.process.wake()
 
     def leave(self) -> None:
         """End the session in good order."""
