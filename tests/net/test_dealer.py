@@ -139,6 +139,22 @@ def test_what_had_come_before_the_connection_was_cut_is_read_whole(
     assert list(dealer.arrivals()) == [(b"token", b"%d" % number) for number in range(count)]
 
 
+def test_a_round_takes_a_bounded_number_of_messages(
+    dealer: Dealer, address: str, bind: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
+    router = bind(address)
+    wait_for(dealer, Event.CONNECTED)
+    send(dealer, b"hello", b"")
+    route = router.receive()[0]
+    for number in range(5):
+        router.socket.send_multipart([route, b"token", b"%d" % number])
+    router.close(linger_ms=PATIENCE_MS)
+    wait_for(dealer, Event.DISCONNECTED)
+    assert [body for _, body in dealer.arrivals()] == [b"0", b"1", b"2"]
+    assert [body for _, body in dealer.arrivals()] == [b"3", b"4"]
+
+
 def test_messages_with_another_number_of_frames_are_dropped(
     dealer: Dealer, address: str, bind: Bind
 ) -> None:

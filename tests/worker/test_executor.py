@@ -113,23 +113,6 @@ def test_the_lines_of_a_slice_are_answered_in_one_message(bench: Bench) -> None:
     assert answers.texts == ["echoed a", "echoed b b", "echoed c"]
 
 
-def test_a_round_takes_a_bounded_number_of_messages(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
-    received: list[int] = []
-
-    class Flood:
-        def receive(self) -> tuple[bytes, bytes]:
-            received.append(1)
-            return b"x" * limits.TOKEN_BYTES, b""
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.executor, "_dealer", Flood())
-        bench.executor._receive(bench.now)
-    assert len(received) == 3
-
-
 def test_a_line_that_is_refused_fails_with_its_reason_and_its_neighbours_do_not(
     bench: Bench,
 ) -> None:
