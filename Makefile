@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # These would send the installation to another place than .venv.
 unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV VIRTUAL_ENV
 
-.PHONY: help up test coverage oracle sim mechanisms fuzz hostile starve chaos workers check lint format types imports tidy lock bench build clean FORCE
+.PHONY: help up test coverage oracle sim mechanisms fuzz hostile starve chaos workers check lint format types imports tidy lock bench bench-core build compiled clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
@@ -87,8 +87,20 @@ workers: $(VENV)/.dev ## what an executor costs, how soon its death is mended, w
 bench: $(BENCH)/.ready ## linebus and its peers on the same work, into docs/benchmarks.md; ARGS='--quick --only nats,celery'
 	@$(BENCH)/bin/python bench/compare.py $(ARGS)
 
+bench-core: $(VENV)/.run ## instructions of the core for a lone request and a line of a run, which no noise touches (needs valgrind)
+	@$(BIN)/python bench/core.py
+
 build: $(VENV)/.run ## make the wheel in dist/
 	@$(BIN)/python -m hatchling build -t wheel
+
+# mypyc writes beside what it compiles, so it is given a copy.
+compiled: $(VENV)/.made ## make a wheel whose core, wire and sessions are compiled by mypyc (needs a C compiler)
+	@set -e; \
+	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(BIN)/python -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip --quiet --disable-pip-version-check install -r requirements/compile.txt; \
+	mkdir "$$tools/copy"; cp -R src pyproject.toml README.md LICENSE "$$tools/copy"; \
+	cd "$$tools/copy"; HATCH_BUILD_HOOKS_ENABLE=1 "$$tools/bin/python" -m hatchling build -t wheel -d "$(CURDIR)/dist"
 
 # Pins stay as they are unless pyproject.toml asks for more; `make lock LOCK_FLAGS=--upgrade` renews them.
 # uv lives in a temporary place only for as long as this takes. dev.txt comes first and binds run.txt, so
@@ -102,7 +114,8 @@ lock: ## pin and hash what pyproject.toml asks for, into requirements/
 	    --python-version 3.11 --custom-compile-command 'make lock' $(LOCK_FLAGS) "$$@"; }; \
 	compile --extra dev --output-file requirements/dev.txt >/dev/null; \
 	compile --group build --constraints requirements/dev.txt --output-file requirements/run.txt >/dev/null; \
-	compile --group bench --constraints requirements/dev.txt --output-file requirements/bench.txt >/dev/null
+	compile --group bench --constraints requirements/dev.txt --output-file requirements/bench.txt >/dev/null; \
+	compile --group compile --constraints requirements/dev.txt --output-file requirements/compile.txt >/dev/null
 
 clean: ## remove .venv, .venv-bench, dist and the tools' caches
 	@rm -rf $(VENV) $(BENCH) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
