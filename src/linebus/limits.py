@@ -191,6 +191,10 @@ STOP_PATIENCE_S = 0.02
 STOP_FORGET_S = 1.0
 REPORT_BYTES_MAX = 1024 * 1024
 PIPE_READ_BYTES = 64 * 1024
+# With --reload: how often a guardian looks at its services' source files, and at how many; a change
+# is taken over when the next look finds no other one.
+SOURCES_LOOK_S = 0.1
+SOURCE_FILES_MAX = 2_000
 
 # -- programs as workers ---------------------------------------------------------------------
 # A program is given lines for so much work at once: enough to hide that it has to be woken up.

@@ -74,6 +74,20 @@ def test_with_ports_it_joins_the_exercise_instead(
     assert configs == [WorkerConfig(("gcd",), 1, None, (7, 8), "192.0.2.9")]
 
 
+def test_changes_are_taken_over_where_that_is_wanted(configs: list[WorkerConfig]) -> None:
+    main(["work", "gcd", "--procs", "1", "--reload"])
+    main(["work", "gcd", "--procs", "1"])
+    assert [config.reloads for config in configs] == [True, False]
+
+
+def test_what_would_be_offered_is_either_told_or_offered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["work", "gcd", "--check", "--reload"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_with_a_parent_it_ends_with_it(
     configs: list[WorkerConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +185,7 @@ def test_a_name_of_a_built_in_service_is_as_good_as_any(configs: list[WorkerConf
         ("gcd --whole-line", "--whole-line is for a program"),
         ("gcd --time-limit 3", "--time-limit is for a program"),
         ("gcd --memory 3M", "--memory is for a program"),
+        ("upper --reload -- sh", "--reload is for services in Python"),
         ("upper --", "there is no program behind --"),
         ("-- sh", "the following arguments are required: SERVICE"),
         ("upper lower -- sh", "a program is one service; got 2 names before --"),

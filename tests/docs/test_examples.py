@@ -41,7 +41,7 @@ TESTED_ELSEWHERE = {
 NOT_RUN = {"make up", "make test", "pip install . && linebus up"}
 # A server or a worker, and nothing that would end it or read what it prints.
 RUNS_ON = re.compile(
-    r"(linebus (serve|work)|python3 (server|primer|gcd)\.py)( [\w.:/-]+)*( -- [^|;&]+)?"
+    r"(linebus (serve|work(?! --check))|python3 (server|primer|gcd)\.py)( [\w.:/-]+)*( -- [^|;&]+)?"
 )
 PORTS_STATED = [str(first + port) for first in (5550, 6550, 7550, 8550) for port in (5, 6, 7, 8)]
 HOST_STATED = "192.0.2.7"  # one of those that are kept free for documents
@@ -221,3 +221,9 @@ def test_what_could_be_run_is_not_merely_shown() -> None:
     assert total.run > 5 * total.shown
     shown = [b for document in DOCUMENTS for b in blocks(document) if b.kind == "text"]
     assert not [block for block in shown if re.search(r"^\$ ", block.text, re.MULTILINE)]
+
+
+def test_a_worker_is_at_most_ten_lines() -> None:
+    [worker] = [block for block in blocks("README.md") if "@linebus.service" in block.text]
+    code = [line for line in worker.text.splitlines() if line and not line.startswith("#")]
+    assert len(code) <= 10

@@ -22,6 +22,7 @@ INTERNAL = {
     "TIMERS_VOID_MAX": "memory for time",
     "SUGGESTIONS_CACHED_MAX": "memory for time",
     "REPORT_BYTES_MAX": "between a guardian and its executors",
+    "SOURCE_FILES_MAX": "of one's own services; beyond it a change is not noticed",
     "PORTS_LOOK_S_MAX": "how often a worker looks at ports that are wrong",
     "PLAIN_NAMES_MAX": "what client.py guesses by",
     "CLOCKS_APART_S_MAX": "what doctor calls a problem",

@@ -288,6 +288,52 @@ def test_an_exception_is_named_to_the_client_and_told_in_full_in_the_workers_log
     assert len({reply.worker for reply in replies}) == 1
 
 
+BREAKS = """
+import linebus
+
+def halve(number):
+    return number + "s"
+
+@linebus.service
+def plain(number: int) -> str:
+    return halve(number)
+
+@linebus.service
+async def awaited(number: int) -> str:
+    return halve(number)
+
+@linebus.service
+def lengthy() -> str:
+    raise ValueError("first\\nsecond")
+
+every = [plain, awaited, lengthy]
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "awaited"])
+def test_a_traceback_is_in_the_log_from_end_to_end_and_the_client_gets_its_last_line(
+    home: Home, name: str
+) -> None:
+    home.write_module(BREAKS)
+    home.serve()
+    worker = home.work("mine:every", procs=1)
+    why = "TypeError: unsupported operand type(s) for +: 'int' and 'str'"
+    said = home.ask(f"{name} 1")
+    assert (said.code, said.out, said.err) == (1, [f"{name} failed: {why}"], [])
+    worker.wait_for(f"  {why}")
+    log = "\n".join(worker.err)
+    assert f"{name} raised an exception\n  Traceback (most recent call last):\n" in log
+    assert f", in {name}\n      return halve(number)\n" in log
+    assert ', in halve\n      return number + "s"\n' in log
+
+
+def test_an_exception_of_several_lines_is_one_line_for_the_client(home: Home) -> None:
+    home.write_module(BREAKS)
+    home.serve()
+    home.work("mine:every", procs=1)
+    assert home.ask("lengthy").out == ["lengthy failed: ValueError: first\\nsecond"]
+
+
 @pytest.mark.parametrize("who", ["guardian", "everyone"])
 def test_a_worker_that_was_stopped_until_it_was_given_up_takes_part_again(
     home: Home, who: str

@@ -93,6 +93,25 @@ def terminal(home: Home) -> Iterator[StartTerminal]:
         each.spawn.close(force=True)
 
 
+# -- what goes wrong in a service ------------------------------------------------------------
+
+
+def test_a_traceback_is_in_the_log_that_is_named_and_the_asker_gets_a_sentence(home: Home) -> None:
+    home.folder.joinpath("sitecustomize.py").write_text(
+        "import math\ndef gcd(*_): raise TypeError('no gcd today')\nmath.gcd = gcd\n"
+    )
+    home.env["PYTHONPATH"] = str(home.folder)
+    up = home.start("up", *home.ports, "--json")
+    up.write("gcd 12 18\n")
+    facts, reply = map(json.loads, up.wait_for_lines(2))
+    assert reply["text"] == "gcd failed: TypeError: no gcd today"
+    log = Path(facts["log"]).read_text()
+    assert "linebus.worker: gcd raised an exception\n  Traceback (most recent call last):\n" in log
+    assert "  TypeError: no gcd today\n" in log
+    up.end_input()
+    assert up.wait() == 1
+
+
 # -- lines on stdin --------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from linebus.worker.watch import Bounds, Watch
 if TYPE_CHECKING:
     import pytest
 
+    from linebus.worker.news import News
+
 _numbers = count(100_000)
 UNBOUNDED = [Bounds(0.0, 0)]
 BOUNDED = [Bounds(2.0, 0)]
@@ -50,9 +52,18 @@ class FakeChild:
     """An executor that is said to be in some state."""
 
     def __init__(
-        self, _references: object, address: str | None, now: float, _program: object
+        self,
+        _references: object,
+        address: str | None,
+        now: float,
+        _program: object,
+        *,
+        tells_files: bool,
     ) -> None:
         self.started_at = now
+        self.started_at_wall = now
+        self.tells_files = tells_files
+        self.link: object = None
         self.address = address
         self.is_ready = self.is_spare = self.is_leaving = False
         self.working_on: int | None = None
@@ -60,7 +71,11 @@ class FakeChild:
         self.key_hash = b"%032d" % self.report.descriptor
         self.position = FakePage()
         self.watch = Watch(self.position, lambda: 0)
-        self.is_killed = False
+        self.is_killed = self.is_stopped = False
+        self.ended = ""
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def kill(self) -> None:
         self.is_killed = True
@@ -72,10 +87,13 @@ class FakeChild:
 class Household:
     """A guardian and its fake children, at moments that the test chooses."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, executors: int = 1) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, executors: int = 1, *, reloads: bool = False
+    ) -> None:
         monkeypatch.setattr(module, "Child", FakeChild)
-        config = WorkerConfig(("gcd",), executors, "tcp://127.0.0.1:1")
-        self.guardian = Guardian(config, lambda _: None)
+        config = WorkerConfig(("gcd",), executors, "tcp://127.0.0.1:1", reloads=reloads)
+        self.news: list[News] = []
+        self.guardian = Guardian(config, self.news.append)
         self.vouched: list[bytes] = []
         self.lost: list[m.Lost] = []
         self.handed_back: list[tuple[bytes, bytes, int]] = []
@@ -104,8 +122,9 @@ class Household:
         bounds: list[Bounds],
         *,
         is_recycled: bool = False,
+        name: str = "gcd",
     ) -> None:
-        offers = [m.Offer("gcd", "", "")]
+        offers = [m.Offer(name, "", "")]
         self.hear(child, pipes.Ready(offers, bounds, is_recycled))
 
     def end(self, child: Any, now: float = 10.0) -> None:  # noqa: ANN401

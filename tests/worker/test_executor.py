@@ -512,9 +512,12 @@ def loaded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN4
     reader, writer = os.pipe()
     reports = pipes.PipeReader(reader, pipes.ToGuardian)
 
-    def load(reference: str) -> tuple[Any, Any]:
-        services = executor_module._load([reference], pipes.PipeWriter(writer))
-        [message] = reports.read()
+    def load(reference: str, *, tells_files: bool = False) -> tuple[Any, Any]:
+        start = pipes.Start([reference], b"", None, tells_files=tells_files)
+        services = executor_module._load(start, pipes.PipeWriter(writer))
+        *files, message = reports.read()
+        assert [type(each) for each in files] == [pipes.Files] * tells_files
+        assert all(str(tmp_path / "sets_up.py") in each.names for each in files)
         return message, services
 
     yield load
@@ -547,3 +550,10 @@ def test_what_is_set_up_is_there_before_the_first_line_and_its_bounds_are_told(
     with caplog.at_level(logging.ERROR):
         executor_module._end_setup(service)
     assert caplog.messages == ["the end of the setup of good raised an exception"]
+
+
+def test_where_that_is_wanted_the_files_are_told_before_how_it_went(
+    loaded: Any,  # noqa: ANN401
+) -> None:
+    assert isinstance(loaded("sets_up:good", tells_files=True)[0], pipes.Ready)
+    assert isinstance(loaded("sets_up:broken", tells_files=True)[0], pipes.Unloadable)

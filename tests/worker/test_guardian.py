@@ -157,9 +157,9 @@ def test_a_round_takes_a_bounded_number_of_events(
     monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
     guardian = Guardian(WorkerConfig(("gcd",), 1), lambda _: None)
     flood = Flood()
-    guardian._dealer = flood  # type: ignore[assignment]  # all that is asked of one
+    guardian._native.dealer = flood  # type: ignore[assignment]  # all that is asked of one
     guardian._hear_server(0.0)
-    guardian._dealer = None
+    guardian._native.dealer = None
     guardian._leave()
     assert flood.told == 3
 

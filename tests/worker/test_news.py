@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linebus.worker.news import InSession, News, NoServerYet, Offering, ServerFull, WrongPorts
+from linebus.worker.news import (
+    InSession,
+    News,
+    NoServerYet,
+    Offering,
+    Reloaded,
+    ServerFull,
+    WrongPorts,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +28,20 @@ from linebus.worker.news import InSession, News, NoServerYet, Offering, ServerFu
             Offering(["gcd", "price"], 2),
             "offering gcd, price with 2 executors",
             {"event": "offering", "services": ["gcd", "price"], "executors": 2},
+        ),
+        (
+            Reloaded(["gcd", "price"], ["shop.py", "till.py"]),
+            "reloaded after a change of shop.py, till.py; offering gcd, price",
+            {
+                "event": "reloaded",
+                "services": ["gcd", "price"],
+                "changed": ["shop.py", "till.py"],
+            },
+        ),
+        (
+            Reloaded(["gcd"], []),
+            "reloaded; offering gcd",
+            {"event": "reloaded", "services": ["gcd"], "changed": []},
         ),
         (
             InSession("tcp://127.0.0.1:5555"),

@@ -31,13 +31,19 @@ to_guardian = st.one_of(
     ),
     st.builds(pipes.Awake),
     st.builds(pipes.Leaving),
+    st.builds(pipes.Files, st.lists(st.text())),
     st.builds(pipes.Unloadable, st.text()),
     st.builds(pipes.Ended, st.text()),
     st.builds(pipes.PlainText, st.integers(0, 2**53), st.text(), st.booleans()),
 )
 to_executor = st.one_of(
     st.builds(
-        pipes.Start, st.lists(st.text()), st.binary(), st.none() | st.text(), st.none() | programs
+        pipes.Start,
+        st.lists(st.text()),
+        st.binary(),
+        st.none() | st.text(),
+        st.none() | programs,
+        st.booleans(),
     ),
     st.builds(pipes.Connect, st.text()),
     st.builds(pipes.PlainLine, st.integers(0, 2**53), st.text(), st.text()),

@@ -33,6 +33,8 @@ examples:
   linebus work upper -- sed -u 's/.*/\\U&/'  any program as a service of your own name: it reads
                                             lines and writes one line for each, at once
   linebus work factor --once -- factor      a process for each line
+  linebus work shop:price --check           what it would offer; nothing is started
+  linebus work shop:price --reload          while you write it: each change is taken over
 
 Options stand before `--`, what follows is the program and its arguments.
 """
@@ -63,6 +65,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--host", default=limits.HOST, help="the server's host, with --ports (default: %(default)s)"
     )
     _add_program_options(parser)
+    developing = parser.add_mutually_exclusive_group()
+    developing.add_argument(
+        "--check", action="store_true", help="tell what would be offered, or why not, and end"
+    )
+    developing.add_argument(
+        "--reload",
+        action="store_true",
+        help="take over each change of the services' source files in this folder and below",
+    )
     shared.add_json(parser)
     shared.add_parent(parser)
     parser.set_defaults(run=partial(_run, parser), program=None)
@@ -102,12 +113,17 @@ def split_program(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | 
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from linebus.cli.check_work import check_program, check_services, print_checked
     from linebus.client.client import default_address
     from linebus.worker.guardian import WorkerConfig, work
 
     if options.parent:
         process.end_with_parent(options.parent)
     program = _program_of(parser, options)
+    if options.check:
+        found = [check_program(program)] if program else check_services(options.services)
+        print_checked(found, as_json=options.json)
+        return ExitCode.ALL_ANSWERED
     _log(as_json=options.json)
     config = WorkerConfig(
         references=() if program else tuple(options.services),
@@ -116,6 +132,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         ports=tuple(options.ports) if options.ports else None,
         host=options.host,
         program=program,
+        reloads=options.reload,
     )
     work(config, _tell_as_json if options.json else _tell)
     return ExitCode.ALL_ANSWERED
@@ -132,6 +149,8 @@ def _program_of(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
                 option = f"--{name.replace('_', '-')}"
                 parser.error(f"{option} is for a program: linebus work NAME {option} … -- PROGRAM")
         return None
+    if options.reload:
+        parser.error("--reload is for services in Python; a program says for itself when to end")
     if not options.program:
         parser.error("there is no program behind --")
     if len(options.services) > 1:

@@ -23,6 +23,7 @@ class Prepared:
     def __init__(self, make: Callable[[], object]) -> None:
         """Make nothing yet."""
         self._make = make
+        self.name = getattr(make, "__qualname__", repr(make))
         self._made: list[object] = []
         self._generator: Generator[object, None, None] | None = None
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from linebus import limits, process
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linebus.wire.messages import Lost
+    from linebus.worker.native_link import NativeLink
     from linebus.worker.program import ProgramSpec
 
 
@@ -34,12 +36,18 @@ class Child:
         address: str | None,
         now: float,
         program: ProgramSpec | None = None,
+        *,
+        tells_files: bool = False,
     ) -> None:
         """Start it; it will load `references` and connect to `address`, if there is one yet.
 
-        Where there is a `program`, it will offer that instead.
+        Where there is a `program`, it will offer that instead. Where `tells_files`, it will name
+        its source files, and compile them anew: Python takes what it has compiled for the same
+        where a file is written twice within a second and stays as long as it was.
         """
         self.started_at = now
+        self.started_at_wall = time.time()
+        self.link: NativeLink | None = None  # whose session vouches for it
         self.is_ready = False
         self.is_spare = False  # it waits until another one has ended
         self.is_leaving = False  # it has done what it should and ends
@@ -50,10 +58,11 @@ class Child:
         self.position = Position.create()
         report, report_of_child = os.pipe()
         module = "linebus.worker.executor" if program is None else "linebus.worker.program_executor"
+        flags = ["-B"] if tells_files else []
         arguments = [str(os.getpid()), str(report_of_child), str(self.position.descriptor)]
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, *flags, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=(report_of_child, self.position.descriptor),
             )
@@ -69,7 +78,7 @@ class Child:
         control = self.process.stdin.fileno()
         os.set_blocking(control, False)
         self.control = pipes.PipeWriter(control)
-        self.control.write(pipes.Start(list(references), key, address, program))
+        self.control.write(pipes.Start(list(references), key, address, program, tells_files))
         self.watch = Watch(self.position, self._memory)
 
     def _memory(self) -> int:

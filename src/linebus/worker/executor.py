@@ -30,6 +30,7 @@ from linebus.worker.answering import answer_of, failure, not_offered, offer_of
 from linebus.worker.at_once import AtOnce
 from linebus.worker.position import Position
 from linebus.worker.session import ExecutorSession, Slice
+from linebus.worker.sources import source_files
 from linebus.worker.watch import Bounds
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Executor:
         self._dealer: Dealer | None = None
         self._frames: list[tuple[bytes, bytes]] = []
         self._sent_at = 0.0
+        # How many modules there were when the guardian was told of their files; 0: it is not told.
+        self._modules_told = len(sys.modules) if start.tells_files else 0
         if start.address:
             self._connect(start.address)
 
@@ -98,6 +101,8 @@ class Executor:
                         self._send()
             self._poller.unregister(self._signals.fileno())  # it stays readable
             while self._at_once and not self._control.is_at_end and not self._is_orphan():
+                if self._session.next_service is not None:
+                    self._pause(None)  # what has come since then shall not wait for these
                 self._exchange()
             self._leave()
 
@@ -246,6 +251,9 @@ class Executor:
 
     def _exchange(self) -> None:
         """Wait for something to arrive, from the server or from the guardian."""
+        if self._modules_told and self._modules_told != len(sys.modules):
+            self._modules_told = len(sys.modules)
+            self._report.write(pipes.Files(source_files()))
         at = self._session.next_deadline()
         if self._at_once is not None and (first := self._at_once.next_overdue()) is not None:
             at = min(at, first.at + limits.BLOCKED_LOOP_S)
@@ -331,14 +339,18 @@ class Executor:
         return pipes.PlainText(number, escape_surrogates(text), failed)
 
 
-def _load(references: Sequence[str], report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
+def _load(start: pipes.Start, report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
     try:
-        services = load(references)
+        services = load(start.references)
         for service in services:
             _set_up(service)
     except ServiceNotLoaded as error:
+        if start.tells_files:
+            report.write(pipes.Files(source_files(error)))
         report.write(pipes.Unloadable(str(error)))
         return None
+    if start.tells_files:
+        report.write(pipes.Files(source_files()))
     bounds = [Bounds(s.bounds.time_limit_s, s.bounds.memory_limit) for s in services]
     is_recycled = any(service.bounds.recycle_after for service in services)
     report.write(pipes.Ready([offer_of(each) for each in services], bounds, is_recycled))
@@ -413,7 +425,7 @@ def main(arguments: Sequence[str]) -> int:
     if begun is None:
         return 1
     start = begun.messages[0]
-    services = _load(start.references, begun.report)
+    services = _load(start, begun.report)
     if services is None:
         return 1
     position = Position(begun.position_descriptor)

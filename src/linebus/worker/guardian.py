@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
-from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,18 @@ import zmq
 from linebus import limits, process
 from linebus.errors import ConnectError, ServiceNotLoaded
 from linebus.net.clock import milliseconds_until
-from linebus.net.dealer import Dealer, Event, new_context
+from linebus.net.dealer import new_context
 from linebus.version import __version__
 from linebus.wire import plain
 from linebus.worker import pipes, ports
 from linebus.worker import position as page
 from linebus.worker.children import Child
-from linebus.worker.news import InSession, NoServerYet, Offering, ServerFull
+from linebus.worker.native_link import NativeLink
+from linebus.worker.news import InSession, NoServerYet, Offering, Reloaded, ServerFull
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
 from linebus.worker.session import GuardianSession
+from linebus.worker.sources import Sources
 from linebus.worker.watch import Broken, Long, Stuck
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class WorkerConfig:
     """What a worker offers and where: `address` of a server, or the exercise's two `ports`.
 
     `references` are built-in services by name or module:object; `executors` their processes.
-    Where there is a `program`, it is the one service and there are no references.
+    Where there is a `program`, it is the one service and there are no references. A worker that
+    `reloads` takes over changes of its services' source files.
     """
 
     references: tuple[str, ...]
@@ -59,6 +61,7 @@ class WorkerConfig:
     ports: tuple[int, int] | None = None
     host: str = limits.HOST
     program: ProgramSpec | None = None
+    reloads: bool = False
 
 
 class Guardian:
@@ -78,15 +81,17 @@ class Guardian:
         self._restart_s = 0.0
         self._failures = 0
         self._offers: list[Offer] = []
-        self._session = self._new_session()
-        self._dealer: Dealer | None = None
-        self._frames: list[tuple[bytes, bytes]] = []
+        self._native = self._new_native()
+        self._former: list[NativeLink] = []  # of before a change, while executors have lines
+        self._sources = Sources()
+        self._candidate: Child | None = None  # it loads what has changed
+        self._changed: list[str] = []
+        self._is_broken = False  # what has changed cannot be loaded
         self._stop_at = inf
         self._relay = PlainRelay()
         self._link: PlainLink | None = None
         self._native_until = 0.0
         self._hint_until = 0.0
-        self._was_greeted = False
         self._has_told_full = False
         self._was_met = False
         self._look: threading.Thread | None = None
@@ -94,13 +99,22 @@ class Guardian:
         self._found: News | None = None
         self._tell_absence_at = inf
         if config.address:
-            self._connect(config.address)
+            self._native.connect(config.address)
 
-    def _new_session(self) -> GuardianSession:
+    def _new_native(self) -> NativeLink:
         ident = os.urandom(limits.SESSION_BYTES)
         discovered = self._config.ports is not None
         program = f"linebus {__version__}, pid {os.getpid()}"
-        return GuardianSession(ident, program, discovered=discovered)
+        session = GuardianSession(ident, program, discovered=discovered)
+        return NativeLink(self._context, self._poller, session)
+
+    @property
+    def _session(self) -> GuardianSession:
+        return self._native.session
+
+    @property
+    def _links(self) -> list[NativeLink]:
+        return [self._native, *self._former]
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then let every executor finish the line at hand.
@@ -128,26 +142,32 @@ class Guardian:
         self._flush_controls()
         self._hear_server(now)
         self._note_absence(now)
-        self._session.tick(now)
+        for link in self._links:
+            link.session.tick(now)
+        if self._config.reloads and not self._signals.received:
+            self._take_over_changes(now)
         self._watch_children(now)
         if self._link is not None:
             self._hear_plain(self._link, now)
         if self._signals.received:
             self._stop_children(now)
-        self._send(now)
+        for link in self._links:
+            link.send(now)
 
     def _patience_ms(self, now: float) -> int | None:
-        at = min(self._session.next_deadline(), self._stop_at, *self._restart_at, inf)
-        at = min(at, self._tell_absence_at)
+        links = self._links
+        at = min([self._stop_at, *self._restart_at, self._tell_absence_at])
+        at = min([at, self._sources.next_deadline(), *[x.session.next_deadline() for x in links]])
         if self._watched_until:
             is_pausing = any(child.watch.is_pausing for child in self._children.values())
             at = min(at, now + (limits.HAND_BACK_S if is_pausing else limits.WATCH_S))
-        if self._frames or any(child.control.is_waiting for child in self._children.values()):
+        is_waiting = any(link.is_waiting for link in links)
+        if is_waiting or any(child.control.is_waiting for child in self._children.values()):
             at = min(at, now + limits.STALLED_RETRY_S)
         if self._link is not None:
             turns = (self._native_until, self._hint_until)
             at = min([at, *[turn_at for turn_at in turns if turn_at > now]])
-        if self._session.is_greeted:
+        if any(link.session.is_greeted for link in links):
             at = min(at, now + limits.HEARTBEAT_S)
         return milliseconds_until(at, now)
 
@@ -157,17 +177,25 @@ class Guardian:
         if self._signals.received:
             self._restart_at.clear()
         for _ in [at for at in self._restart_at if at <= now]:
-            address = self._dealer.address if self._dealer is not None else None
+            # What it loads may offer something else: then it is for another session.
+            address = None if self._config.reloads else self._native.address
             child = self._start_child(address, now)
             if child is None:
                 self._restart_at.append(now + limits.RESTART_S_MAX)
-            else:
-                self._session.vouch(child.key_hash)
+            elif not self._config.reloads:
+                self._vouch(child)
         self._restart_at = [at for at in self._restart_at if at > now]
+
+    def _vouch(self, child: Child) -> None:
+        child.link = self._native
+        self._session.vouch(child.key_hash)
 
     def _start_child(self, address: str | None, now: float) -> Child | None:
         try:
-            child = Child(self._config.references, address, now, self._config.program)
+            config = self._config
+            child = Child(
+                config.references, address, now, config.program, tells_files=config.reloads
+            )
         except OSError as error:  # no process or descriptor is to be had at the moment
             log.warning("an executor cannot be started (%s); trying again", error)
             return None
@@ -177,19 +205,26 @@ class Guardian:
 
     def _replace(self, now: float, after_s: float) -> None:
         """Have another executor take the place of one that has ended: the spare one at once."""
+        if self._config.reloads and self._staying() >= self._config.executors:
+            return
         spare = next((each for each in self._children.values() if each.is_spare), None)
-        if spare is None or not spare.is_ready:
+        if spare is None or not spare.is_ready or spare.is_leaving:
             self._restart_at.append(now + after_s)
             return
         spare.is_spare = False
-        self._session.vouch(spare.key_hash)
-        if self._dealer is not None:
-            spare.control.write(pipes.Connect(self._dealer.address))
+        self._adopt(spare)
         self._keep_spare(now)
+
+    def _adopt(self, child: Child) -> None:
+        """Let an executor work that has loaded what is offered."""
+        self._vouch(child)
+        if self._native.address is not None:
+            child.control.write(pipes.Connect(self._native.address))
 
     def _keep_spare(self, now: float) -> None:
         """Have one executor more than work, loaded and without a connection, where that pays."""
-        if self._has_spare and not any(each.is_spare for each in self._children.values()):
+        spares = [each for each in self._children.values() if each.is_spare]
+        if self._has_spare and all(each.is_leaving for each in spares):
             child = self._start_child(None, now)
             if child is not None:
                 child.is_spare = True
@@ -203,11 +238,15 @@ class Guardian:
                     self._watched_until = now + limits.WATCH_REST_S
                 case pipes.Overdue(number=number, reason=reason, ran_s=ran_s):
                     self._judge(child, Broken(number, reason, ran_s))
+                case pipes.Files(names=names):
+                    self._sources.add(names, child.started_at_wall, now)
                 case pipes.Leaving():
                     child.is_leaving = True
                     self._replace(now, 0.0)
                 case pipes.Unloadable(reason=reason) if not self._offers:
                     raise ServiceNotLoaded(reason)
+                case pipes.Unloadable(reason=reason) if child is self._candidate:
+                    child.ended = reason
                 case pipes.Unloadable(reason=reason):
                     log.error("an executor cannot load its services any more: %s", reason)
                 case pipes.Ended(reason=reason):
@@ -229,19 +268,31 @@ class Guardian:
             self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
             self._join_exercise()
             self._on_news(Offering(child.watch.names, self._config.executors))
-            is_limited = any(each.time_limit_s or each.memory_limit for each in ready.bounds)
-            self._has_spare = is_limited or ready.is_recycled
+            self._set_spare(ready)
             self._keep_spare(now)
+        if child.link is None and not child.is_spare and not child.is_leaving:
+            if child is self._candidate or _pool(ready.offers) != _pool(self._offers):
+                self._take_over(child, ready, now)
+            self._adopt(child)
+
+    def _set_spare(self, ready: pipes.Ready) -> None:
+        is_limited = any(each.time_limit_s or each.memory_limit for each in ready.bounds)
+        self._has_spare = is_limited or ready.is_recycled
 
     def _bury(self, child: Child, now: float) -> None:
         del self._children[child.report.descriptor]
         self._poller.unregister(child.report.descriptor)
         lost = child.bury()
-        if not child.is_spare:
-            self._session.lost(lost)
+        if child.link is not None:
+            child.link.session.lost(lost)
         if child.working_on is not None:
             self._publish(self._relay.lost(child.working_on, lost.reason))
         if self._signals.received or child.is_leaving:
+            return
+        if child is self._candidate:
+            self._candidate = None
+            self._is_broken = True
+            log.error("not reloaded: %s", child.ended or f"the executor {lost.reason}")
             return
         if not child.is_ready:
             self._failures += 1
@@ -257,6 +308,85 @@ class Guardian:
             self._restart_s = 0.0
         self._replace(now, self._restart_s)
         self._restart_s = min(max(limits.RESTART_S, 2 * self._restart_s), limits.RESTART_S_MAX)
+
+    # -- changes of the services -------------------------------------------------------------
+
+    def _take_over_changes(self, now: float) -> None:
+        """Have what has changed loaded, then executors replaced; as many stay at work meanwhile."""
+        if not self._offers:
+            return
+        if changed := self._sources.changed(now):
+            self._changed = sorted({*self._changed, *map(os.path.relpath, changed)})
+            self._load_anew(now)
+        former = self._of_before()
+        at_work = [each for each in self._at_work if each.link is not None and not each.is_leaving]
+        if len(at_work) > self._config.executors:
+            # A plain line that it may not have read yet would be lost with it.
+            for child in [each for each in former if each.working_on is None][:1]:
+                former.remove(child)
+                child.is_leaving = True
+                child.stop()
+        wanted = self._config.executors + (bool(former) and not self._is_broken)
+        if self._candidate is None and self._staying() < wanted:
+            self._restart_at.append(now)
+        for link in [each for each in self._former if not self._has_executors(each)]:
+            link.end()
+            self._former.remove(link)
+
+    def _load_anew(self, now: float) -> None:
+        """Start an executor that loads what has changed."""
+        if self._candidate is not None:
+            self._discard(self._candidate)
+        self._candidate = self._start_child(None, now)
+        self._is_broken = self._candidate is None
+
+    def _discard(self, child: Child) -> None:
+        """End an executor that has no lines; none is to take its place for that."""
+        child.is_leaving = True
+        child.kill()
+        if child is self._candidate:
+            self._candidate = None
+
+    def _take_over(self, child: Child, ready: pipes.Ready, now: float) -> None:
+        """Offer what an executor has loaded, in a session of its own beside the former one.
+
+        So each line goes to an executor of the session in which its service was offered.
+        """
+        if child is self._candidate:
+            self._candidate = None
+        for each in self._children.values():  # these may have loaded what there was before
+            if each.link is None and each is not child and each.started_at <= child.started_at:
+                self._discard(each)
+        self._is_broken = False
+        address = self._native.address
+        self._former.append(self._native)
+        self._native = self._new_native()
+        self._offers = ready.offers
+        self._session.offer(ready.offers, now)
+        self._hint_until = now + limits.GREETING_S
+        if address is not None:
+            self._native.connect(address)
+        self._on_news(Reloaded(child.watch.names, self._changed))
+        self._changed = []
+        self._set_spare(ready)
+        self._keep_spare(now)
+
+    def _staying(self) -> int:
+        """Count the executors that are at work or will be, but for those that are to leave."""
+        apart = [each for each in self._at_work if each.is_leaving or each is self._candidate]
+        return len(self._at_work) - len(apart) + len(self._restart_at)
+
+    def _of_before(self) -> list[Child]:
+        """Return the executors of before a change that may leave: what has changed is offered."""
+        if not self._former:
+            return []
+        is_away = not any(link.session.is_greeted for link in self._former)
+        if not self._session.is_greeted and not is_away:
+            return []
+        return [each for each in self._at_work if each.link in self._former and not each.is_leaving]
+
+    def _has_executors(self, link: NativeLink) -> bool:
+        return any(child.link is link for child in self._children.values())
 
     # -- at work -----------------------------------------------------------------------------
 
@@ -286,13 +416,14 @@ class Guardian:
     def _judge(self, child: Child, verdict: Verdict) -> None:
         match verdict:
             case Long(number=number):
-                self._session.hand_back(child.key_hash, child.position.stream, number)
+                if child.link is not None:
+                    child.link.session.hand_back(child.key_hash, child.position.stream, number)
             case Broken() | Stuck():
                 child.watch.sentence = verdict
                 child.kill()
 
     def _note_unwanted(self, now: float) -> None:
-        for stop in self._session.take_stops():
+        for stop in [stop for link in self._links for stop in link.session.take_stops()]:
             self._watched_until = now + limits.WATCH_REST_S
             for child in self._children.values():
                 if child.key_hash == stop.executor:
@@ -321,49 +452,33 @@ class Guardian:
 
     # -- the server --------------------------------------------------------------------------
 
-    def _connect(self, address: str) -> None:
-        if self._dealer is not None:
-            self._dealer.unregister(self._poller)
-            self._dealer.close()
-            self._session.disconnected()
-        self._frames.clear()
-        self._dealer = Dealer(self._context, address)
-        self._dealer.register(self._poller)
-
     def _hear_server(self, now: float) -> None:
-        dealer = self._dealer
-        if dealer is None:
-            return
-        for event in islice(dealer.events(), limits.DRAIN_MESSAGES_MAX):
-            if event is Event.CONNECTED:
-                self._session.connected(now)
-            elif event is Event.DISCONNECTED:
-                self._session.disconnected()
-                self._frames.clear()
-        for frames in dealer.arrivals():
+        for link in self._links:
             try:
-                self._session.receive(*frames, now)
+                link.hear(now)
             except ConnectError:
-                if self._config.address:
+                if self._config.address and link is self._native:
                     raise
-                self._session.disconnected()  # a hint led astray; the exercise goes on
-        if self._session.is_silent(now):
-            self._connect(dealer.address)
-        self._note_presence(dealer, now)
-
-    def _note_presence(self, dealer: Dealer, now: float) -> None:
-        is_greeted = self._session.is_greeted
-        if is_greeted and not self._was_greeted:
-            self._on_news(InSession(dealer.address))
-            for child in self._at_work:
-                child.control.write(pipes.Connect(dealer.address))
-        elif self._session.full and not self._has_told_full:
-            self._has_told_full = True
-            self._on_news(ServerFull(dealer.address, self._session.full))
-        if is_greeted:
+                link.session.disconnected()  # a hint led astray; the exercise goes on
+            link.renew(now)
+            self._note_presence(link)
+        if self._session.is_greeted:
             self._native_until = now + limits.NATIVE_SILENCE_S
+
+    def _note_presence(self, link: NativeLink) -> None:
+        session = link.session
+        if session.is_greeted and not link.was_greeted and link.address is not None:
+            if not any(each.was_greeted for each in self._links):
+                self._on_news(InSession(link.address))
+            for child in self._at_work:
+                if child.link is link:
+                    child.control.write(pipes.Connect(link.address))
+        elif session.full and not self._has_told_full and link.address is not None:
+            self._has_told_full = True
+            self._on_news(ServerFull(link.address, session.full))
+        if session.is_greeted:
             self._has_told_full = False
-        self._was_greeted = is_greeted
+        link.was_greeted = session.is_greeted
 
     def _note_absence(self, now: float) -> None:
         """Have it told where nobody takes this worker in for a while."""
@@ -399,13 +514,6 @@ class Guardian:
             self._found = found
             self._on_news(found)
 
-    def _send(self, now: float) -> None:
-        if self._dealer is None:
-            return
-        self._frames += self._session.outgoing(now)
-        while self._frames and self._dealer.send(*self._frames[0]):
-            del self._frames[0]
-
     # -- the exercise ------------------------------------------------------------------------
 
     def _join_exercise(self) -> None:
@@ -433,7 +541,8 @@ class Guardian:
             else:
                 self._publish(self._relay.accept(line, services))
         for child in self._at_work:
-            if self._relay.is_waiting and child.is_ready and child.working_on is None:
+            is_free = child.link is self._native and not child.is_leaving
+            if self._relay.is_waiting and is_free and child.is_ready and child.working_on is None:
                 child.working_on, service, arguments = self._relay.next_line()
                 child.control.write(pipes.PlainLine(child.working_on, service, arguments))
 
@@ -443,20 +552,16 @@ class Guardian:
         if port is None or self._session.is_greeted:
             return
         address = f"tcp://{self._config.host}:{port}"
-        if self._dealer is None or self._dealer.address != address:
-            self._connect(address)
+        if self._native.address != address:
+            self._native.connect(address)
         self._hint_until = time.monotonic() + limits.GREETING_S
 
     def _drop_vain_hint(self, now: float) -> None:
         """Leave alone what a hint led to and what does not greet: it may be anyone's REP socket."""
-        if self._dealer is None or self._session.is_greeted or self._session.full:
+        if self._native.address is None or self._session.is_greeted or self._session.full:
             self._hint_until = now + limits.GREETING_S
         elif now >= self._hint_until:
-            self._dealer.unregister(self._poller)
-            self._dealer.close()
-            self._dealer = None
-            self._session.disconnected()
-            self._frames.clear()
+            self._native.disconnect()
             for child in self._at_work:
                 child.control.write(pipes.Connect(None))
 
@@ -470,13 +575,16 @@ class Guardian:
         for child in self._children.values():
             child.process.send_signal(signal.SIGKILL)
             child.bury()
-        if self._dealer is not None:
-            for first, body in self._session.last_words():
-                self._dealer.send(first, body)
-            self._dealer.close()
+        for link in self._links:
+            link.end()
         if self._link is not None:
             self._link.close()
         self._context.destroy(linger=limits.LINGER_MS)
+
+
+def _pool(offers: list[Offer]) -> dict[str, int]:
+    """Return by what a server tells workers apart: those that offer the same share their lines."""
+    return {offer.name: offer.at_once for offer in offers}
 
 
 def work(config: WorkerConfig, on_news: Callable[[News], None]) -> None:

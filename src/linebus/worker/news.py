@@ -16,6 +16,17 @@ class Offering(Struct, frozen=True, tag="offering", tag_field="event"):
         return f"offering {', '.join(self.services)} with {self.executors} executor{plural}"
 
 
+class Reloaded(Struct, frozen=True, tag="reloaded", tag_field="event"):
+    """Source files have changed; what they offer now takes the place of what was offered."""
+
+    services: list[str]
+    changed: list[str]
+
+    def __str__(self) -> str:
+        cause = f" after a change of {', '.join(self.changed)}" if self.changed else ""
+        return f"reloaded{cause}; offering {', '.join(self.services)}"
+
+
 class InSession(Struct, frozen=True, tag="in_session", tag_field="event"):
     """A server has greeted."""
 
@@ -56,6 +67,6 @@ class WrongPorts(Struct, frozen=True, tag="wrong_ports", tag_field="event"):
         return "; ".join([*found, self.cure, "trying on"])
 
 
-News = Offering | InSession | NoServerYet | ServerFull | WrongPorts
+News = Offering | Reloaded | InSession | NoServerYet | ServerFull | WrongPorts
 # What goes well is said on stdout, what does not on stderr.
 TROUBLES = NoServerYet | ServerFull | WrongPorts

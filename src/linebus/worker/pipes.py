@@ -24,13 +24,15 @@ _LENGTH = struct.Struct("!I")
 class Start(Struct, array_like=True, tag="start"):
     """The guardian's first words: what to load, the key to show, where to connect (or not yet).
 
-    Where there is a program, it is what is offered, and there are no references.
+    Where there is a program, it is what is offered, and there are no references. The executor
+    names its source files where `tells_files`.
     """
 
     references: list[str]
     key: bytes
     address: str | None
     program: ProgramSpec | None = None
+    tells_files: bool = False
 
 
 class Connect(Struct, array_like=True, tag="connect"):
@@ -60,6 +62,12 @@ class Ready(Struct, array_like=True, tag="ready"):
     offers: list[Offer]
     bounds: list[Bounds]
     is_recycled: bool
+
+
+class Files(Struct, array_like=True, tag="files"):
+    """What the executor has loaded or tried to, as far as it may be worked on."""
+
+    names: list[str]
 
 
 class Unloadable(Struct, array_like=True, tag="unloadable"):
@@ -99,7 +107,7 @@ class Leaving(Struct, array_like=True, tag="leaving"):
 
 
 ToExecutor = Start | Connect | PlainLine | Unwanted
-ToGuardian = Ready | Unloadable | Ended | PlainText | Awake | Overdue | Leaving
+ToGuardian = Ready | Files | Unloadable | Ended | PlainText | Awake | Overdue | Leaving
 
 _encode = msgspec.msgpack.Encoder().encode
 
