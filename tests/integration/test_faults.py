@@ -70,9 +70,9 @@ def test_another_worker_takes_over_where_a_guardian_is_killed(home: Home) -> Non
     lines = some_lines(LINES)
     replies = map_with_faults(home.address, lines, {300: first.kill})
     check_all_answered(lines, replies)
-    assert len(orphans) == 2
+    assert len(orphans) >= 2
     assert wait_until_gone(orphans) == []
-    assert len(executors(second)) == 1
+    assert len(executors(second)) >= 1
 
 
 def test_a_server_killed_and_started_again_is_found_by_worker_and_client(home: Home) -> None:

@@ -36,10 +36,17 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 @pytest.mark.parametrize("procs", [1, 3])
 def test_procs_says_how_many_executors_there_are(home: Home, procs: int) -> None:
+    home.write_module(MODULE)
     home.serve()
-    worker = home.work("gcd", procs=procs)
+    worker = home.work("mine:whoami", procs=procs)
     worker.wait_for(f"with {procs} executor")
     assert len(executors(worker)) == procs
+
+
+def test_one_more_is_loaded_where_a_service_has_a_limit(home: Home) -> None:
+    home.serve()
+    worker = home.work("gcd", procs=2)
+    wait_until(lambda: len(executors(worker)) == 3, "two executors and a spare one")
 
 
 def test_an_executor_that_dies_is_replaced_and_takes_part(home: Home) -> None:
@@ -108,10 +115,10 @@ def _ignores_nothing_more(pid: int) -> bool:
 def test_no_executor_outlives_its_guardian(home: Home, how: signal.Signals) -> None:
     home.serve()
     worker = home.work("isprime", "gcd", procs=3)
+    wait_until(lambda: len(executors(worker)) == 4, "three executors and a spare one")
     pids = executors(worker)
     worker.signal(how)
     worker.wait()
-    assert len(pids) == 3
     assert wait_until_gone(pids) == []
 
 
