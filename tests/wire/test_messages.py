@@ -26,7 +26,7 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
             2,
             SESSION,
             "me",
-            [["gcd", "gcd A B", OFFER.doc, OFFER.signature, OFFER.example, 1]],
+            [["gcd", "gcd A B", OFFER.doc, OFFER.signature, OFFER.example, 0]],
             [KEY],
             True,
         ],

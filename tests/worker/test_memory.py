@@ -14,10 +14,13 @@ def test_a_process_that_lives_has_some() -> None:
 
 
 def test_what_is_allocated_and_used_counts() -> None:
-    before = memory_of(os.getpid(), 0)
-    held = bytearray(os.urandom(1)) * 100_000_000
-    assert memory_of(os.getpid(), 0) - before > 50_000_000
-    assert len(held) == 100_000_000
+    code = "held = b'x' * 100_000_000; print(len(held), flush=True); input()"
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"100000000\n"
+    assert memory_of(child.pid, 0) > 100_000_000
+    child.communicate(b"\n")
 
 
 def test_a_process_that_has_ended_has_none() -> None:
