@@ -317,8 +317,8 @@ def test_suspend_and_wall_clock_jumps_of_an_hour(
     assert away.texts == ["echo away"]
     assert {reply.attempt for reply in [*client.replies, *away.replies]} == {1}
     check_nothing_held(world)
-    # The wall clock decides nothing here: the server tells when it started, `doctor` compares clocks,
-    # and `work --reload` compares the times of files with when an executor was started.
+    # The wall clock decides nothing here: the server tells when it started, `doctor` compares
+    # clocks, and `work --reload` the times of files with when an executor was started.
     readers = {
         path.name: len(found)
         for path in Path(linebus.__file__).parent.rglob("*.py")
