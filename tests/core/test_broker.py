@@ -575,7 +575,7 @@ def test_heartbeats_are_answered_and_the_interval_grows_with_the_workers(served:
         served.guardian({"echo": echo}, procs=0)
     served.pass_time(10)
     assert len(served.broker._workers) == 61
-    assert served.guardians[0].session._heartbeat_s == pytest.approx(61 / 25)
+    assert served.guardians[0].session._heartbeat_s == pytest.approx(61 / 10)
 
 
 def test_a_route_that_stalls_keeps_its_news_until_later(served: World) -> None:
