@@ -437,3 +437,13 @@ def test_idle_streams_are_not_looked_for_at_each_of_many_names(
         stream.fresh.append("")
         session.commit(stream)
     assert looks < 10
+
+
+def test_replies_that_came_together_are_taken_by_those_who_asked_apart() -> None:
+    stream = Stream("echo", 1)
+    stream.next_number = 4
+    came = m.Replies("echo", 1, ["a", "b", "c"], [], 1, 1, 0.0, 0.0)
+    assert stream.arrive(came) == 3
+    assert stream.take(1, 2) == (came, 0, 2)
+    assert stream.take(3, 5) == (came, 2, 1)
+    assert stream.take(4, 1) is None
