@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections import deque
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linebus import limits
@@ -48,7 +47,8 @@ class AtOnce:
         """Start the thread, with nothing to do."""
         self._done: deque[Done] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._under_way: dict[int, Overdue] = {}
+        self._under_way: set[int] = set()
+        self._limited: dict[int, Overdue] = {}  # those with a time limit: looked at in every round
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -74,8 +74,10 @@ class AtOnce:
         time_limit_s: float,
     ) -> None:
         """Begin a line; with a time limit it is given up, and fails, where it takes longer."""
-        over_at = time.monotonic() + time_limit_s if time_limit_s else inf
-        self._under_way[number] = Overdue(over_at, number, service, time_limit_s)
+        self._under_way.add(number)
+        if time_limit_s:
+            over_at = time.monotonic() + time_limit_s
+            self._limited[number] = Overdue(over_at, number, service, time_limit_s)
         work = self._work(number, service, answer, arguments, time_limit_s or None)
         self._loop.call_soon_threadsafe(self._start, number, work)
 
@@ -96,13 +98,13 @@ class AtOnce:
         while self._done:
             done.append(self._done.popleft())
         for each in done:
-            self._under_way.pop(each.number, None)
+            self._under_way.discard(each.number)
+            self._limited.pop(each.number, None)
         return done
 
     def next_overdue(self) -> Overdue | None:
         """Return the line whose time limit ends first, None where none has one."""
-        first = min(self._under_way.values(), default=None)
-        return first if first is not None and first.at < inf else None
+        return min(self._limited.values(), default=None)
 
     def close(self) -> None:
         """Cancel everything and end the thread; nobody waits for any of it."""
