@@ -9,23 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from linebus.testing import simulate
 from linebus.testing.simulator.simulation import Simulation
 
-SEEDS = 160
+SEEDS = 200
 AT_ONCE = 20
 TWICE = (3, 11, 74)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_everything_that_is_promised_holds_in_a_storm(first: int) -> None:
-    assert simulate(seeds=range(first, first + AT_ONCE)).runs == AT_ONCE
-
-
 def checksum(seed: int) -> str:
+    """Run a seed; SimulationFailed tells what did not hold."""
     simulation = Simulation(seed)
     simulation.run()
     return f"{seed} {simulation.trace.checksum:08x}"
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+def test_everything_that_is_promised_holds_in_a_storm_and_in_the_same_way_twice(first: int) -> None:
+    seeds = range(first, first + AT_ONCE)
+    assert list(map(checksum, seeds)) == list(map(checksum, seeds))
 
 
 def elsewhere(hash_seed: str) -> list[str]:
