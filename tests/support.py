@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ import zmq
 
 from linebus import limits, process
 from linebus.errors import ProtocolError
+from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.server.config import ServerConfig
 from linebus.server.loop import Server
 from linebus.wire import messages as m
@@ -263,3 +265,30 @@ def running(
 def first_line(child: subprocess.Popen[str]) -> str:
     assert child.stdout is not None
     return child.stdout.readline()
+
+
+# ---- a pipe ----------------------------------------------------------------------------------
+
+
+class Pipe:
+    """A pipe, and what is read from it piece by piece."""
+
+    def __init__(self, types: object) -> None:
+        self.descriptor, self.write_end = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self.write_end, False)
+        self.reader = PipeReader(self.descriptor, types)
+        self.writer = PipeWriter(self.write_end)
+
+    def close_writer(self) -> None:
+        if self.write_end >= 0:
+            os.close(self.write_end)
+            self.write_end = -1
+
+    def close(self) -> None:
+        self.close_writer()
+        os.close(self.descriptor)
+
+
+def framed(body: bytes) -> bytes:
+    return struct.pack("!I", len(body)) + body

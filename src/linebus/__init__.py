@@ -1,7 +1,12 @@
-"""linebus: a service bus over ZeroMQ. One line of text in, exactly one reply back."""
+"""linebus: a service bus over ZeroMQ. One line of text in, exactly one reply back.
 
-from linebus.client.aio import AsyncClient
-from linebus.client.client import Client
+The clients are loaded when they are first used: servers and workers, which start anew where one has
+died, have no use for them, and asyncio alone is half of what there is to load.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from linebus.client.reply import Reply
 from linebus.core.admin import ServiceInfo
 from linebus.core.lifecycle import Outcome
@@ -28,6 +33,12 @@ from linebus.errors import (
 from linebus.services.arguments import Argument, Integer, Rest
 from linebus.services.declare import service
 from linebus.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from linebus.client.aio import AsyncClient
+    from linebus.client.client import Client
+
+_CLIENTS = {"AsyncClient": "linebus.client.aio", "Client": "linebus.client.client"}
 
 __all__ = [
     "Argument",
@@ -58,3 +69,15 @@ __all__ = [
     "VersionMismatch",
     "service",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load a client (PEP 562)."""
+    if name not in _CLIENTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_CLIENTS[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

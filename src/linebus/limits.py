@@ -46,7 +46,7 @@ KEY_BYTES = 32
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
 # Whole messages that wait to be received stay in memory even where their connection is cut.
-SERVER_RECEIVE_HWM_MESSAGES = 8
+SERVER_RECEIVE_HWM_MESSAGES = 2
 PLAIN_RECEIVE_HWM_MESSAGES = 8
 PLAIN_FRAME_BYTES_MAX = 64 * 1024
 PEER_HWM_MESSAGES = 64
@@ -244,6 +244,18 @@ SUBSCRIPTIONS_BYTES_MAX = 128 * 1024
 GUARD_MEMORY_BYTES = 128 * 1024 * 1024
 GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
 
+# -- the exercise's sockets ------------------------------------------------------------------
+# They have a process of their own, the gateway. It may take this much memory; it gives a sign of
+# life so often; after this much silence it is killed. Another one takes its place.
+GATEWAY_MEMORY_BYTES = 512 * 1024 * 1024
+GATEWAY_ALIVE_S = 0.5
+GATEWAY_SILENCE_S = 5.0
+# What a gateway is given to publish while it starts waits until its peers have (re)connected.
+GATEWAY_JOIN_S = 0.3
+# What may wait on the way to it, and how much it hands over at a time.
+GATEWAY_QUEUE_BYTES = 4 * 1024 * 1024
+GATEWAY_BATCH_BYTES = 256 * 1024
+
 # -- suggestions -----------------------------------------------------------------------------
 SUGGESTIONS_CACHED_MAX = 1_024
 # Comparing two names of 64 characters can take half a millisecond, of 32 an eighth of that.
@@ -329,6 +341,9 @@ assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
+assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX
+assert 4 * GATEWAY_ALIVE_S < GATEWAY_SILENCE_S
 assert FLUSH_S < PROGRAM_BATCH_S < PROGRAM_HOLD_S <= SLICE_S
 assert PROGRAM_END_S + LINGER_MS / 1000 < DRAIN_S, "a program may end by itself"
 assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S

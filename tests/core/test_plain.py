@@ -314,3 +314,17 @@ def test_a_plain_line_waits_for_a_busy_worker_without_a_deadline(world: World) -
     guardian.start_executor()
     world.work()
     assert world.published == ["gcd for 12 18 is 6"]
+
+
+def test_where_all_plain_peers_were_cut_off_lines_wait_until_they_are_back(world: World) -> None:
+    subscribe(world, b"gcd", b"shout")
+    world.broker.plain.subscriptions_lost(world.now)
+    assert world.broker.plain.names() == set()
+    ask(world, "shout x")
+    assert (world.published, world.broadcast) == ([], [])
+    subscribe(world, b"shout")
+    assert world.broadcast == ["shout x"]
+    world.pass_time(limits.START_GRACE_S + 1)
+    ask(world, "gcd 12 18")
+    world.pass_time(limits.NO_WORKER_GRACE_S)
+    assert len(world.published) == 1, "nobody has come back to it"

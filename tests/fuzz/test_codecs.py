@@ -15,6 +15,7 @@ from linebus.client.session import split, why_unfit
 from linebus.client.sources import LineReader
 from linebus.core.plain_peers import PlainWorkers
 from linebus.errors import ProtocolError
+from linebus.net.pipes import PipeReader
 from linebus.wire import native, plain, values
 from linebus.wire.messages import Ended, Message
 from linebus.worker import pipes
@@ -107,7 +108,7 @@ def test_whatever_an_executor_writes_into_its_pipe_the_guardian_goes_on(
     os.set_blocking(read, False)
     os.write(write, data)
     os.close(write)
-    reader = pipes.PipeReader(read, kind)
+    reader = PipeReader(read, kind)
     for _ in range(len(data) + 2):
         reader.read()
     assert reader.is_at_end

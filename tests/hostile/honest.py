@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,9 +18,15 @@ PATIENCE_S = 60.0
 
 
 def memory_of(pid: int) -> int:
-    """Return how many bytes of memory a process occupies, by /proc."""
-    fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
-    return int(fields[1]) * 4096
+    """Return how many bytes of memory a process and its children occupy, by /proc."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    family = [pid, *(int(child) for each in children for child in each.read_text().split())]
+    found = 0
+    for each in family:
+        with suppress(FileNotFoundError, ProcessLookupError, IndexError):  # it has just ended
+            fields = Path(f"/proc/{each}/statm").read_text(encoding="ascii").split()
+            found += int(fields[1]) * 4096
+    return found
 
 
 class Asker:

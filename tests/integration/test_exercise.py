@@ -312,8 +312,9 @@ def test_the_client_says_that_nobody_confirms_and_goes_on_trying(stage: Stage) -
     client.write("isprime 97\n")
     client.end_input()
     client.expect_error("does not confirm; is it running")
+    # The server gives workers 2 s, and starting one may take longer on a busy machine.
+    stage.worker("primer").expect("offering isprime")
     stage.our_server()
-    stage.worker("primer")
     assert client.wait() == 0
     assert client.lines == ["97 is prime"]
     assert len(client.errors) == 1

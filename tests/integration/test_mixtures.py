@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.native_processes import children
 from tests.integration.processes import Door, Stage, free_ports
 
 if TYPE_CHECKING:
@@ -123,6 +126,25 @@ def test_workers_and_our_client_outlive_a_restart_of_the_server(
     settle(bus)
     client.write("isprime 101\n")
     client.expect("101 is prime")
+    client.end_input()
+    assert client.wait() == 0
+
+
+def test_the_exercise_outlives_the_gateway_of_its_sockets(stage: Stage) -> None:
+    server = stage.server("ours")
+    for worker in ("primer_simple", "gcd"):
+        stage.worker(worker)
+    client = stage.client()
+    bus = stage.bus()
+    settle(bus)
+    client.write("isprime 97\n")
+    client.expect("97 is prime")
+    [gateway] = children(server.process.pid)
+    os.kill(gateway, signal.SIGKILL)
+    settle(bus)
+    client.write("isprime 101\n")
+    client.expect("101 is prime")
+    assert children(server.process.pid) not in ([], [gateway])
     client.end_input()
     assert client.wait() == 0
 

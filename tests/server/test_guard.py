@@ -39,7 +39,7 @@ class FakeKernel(Kernel):
         found = self.subscribed | (self.sent if INPUTS in ports else {})
         return [Connection(descriptor, size) for descriptor, size in found.items()]
 
-    def cut(self, descriptor: int) -> None:
+    def cut(self, descriptor: int, received: int = 0) -> None:
         self.was_cut.append(descriptor)
         self.size -= self.sent.pop(descriptor, 0) + self.subscribed.pop(descriptor, 0)
 

@@ -405,7 +405,7 @@ def test_a_peer_that_speaks_no_zmtp_disturbs_nobody(config: ServerConfig, contex
 def server() -> Iterator[Server]:
     server = Server(config_on_free_ports())
     yield server
-    server._sockets.close()
+    server.close()
 
 
 def test_what_a_peer_has_no_room_for_is_sent_later_and_in_order(
@@ -419,7 +419,7 @@ def test_what_a_peer_has_no_room_for_is_sent_later_and_in_order(
             sent.append(body)
         return sent[-1] is body
 
-    monkeypatch.setattr(server._sockets, "send_to", send_to)
+    monkeypatch.setattr(server._inputs, "send_to", send_to)
     bodies = [b"%d" % number for number in range(5)]
     server._send_to(b"route", [(b"token", body) for body in bodies], now=10.0)
     assert sent == bodies[:2]
@@ -437,18 +437,18 @@ def test_what_a_peer_has_no_room_for_is_sent_later_and_in_order(
 def test_the_loop_looks_again_soon_at_a_peer_without_room(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server._sockets, "send_to", lambda *_: False)
+    monkeypatch.setattr(server._inputs, "send_to", lambda *_: False)
     now = time.monotonic()
     server._send_to(b"route", [(b"token", b"body")], now)
-    assert server._wake_at() == now + limits.STALLED_RETRY_S
+    assert server._wake_at(now) == now + limits.STALLED_RETRY_S
 
 
 def test_what_waits_for_a_peer_that_has_left_is_dropped(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server._sockets, "send_to", lambda *_: False)
+    monkeypatch.setattr(server._inputs, "send_to", lambda *_: False)
     server._send_to(b"route", [(b"token", b"body")], 10.0)
-    monkeypatch.setattr(server._sockets, "send_to", lambda *_: None)
+    monkeypatch.setattr(server._inputs, "send_to", lambda *_: None)
     server._send(10.0 + limits.STALLED_RETRY_S)
     assert server._stalled == {}
 

@@ -15,6 +15,7 @@ import pytest
 
 import linebus
 from linebus import limits
+from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.wire import messages as m
 from linebus.worker import executor as executor_module
 from linebus.worker import pipes
@@ -62,13 +63,13 @@ class Bench:
         control, self._control_end = os.pipe()
         self.report_end, report = os.pipe()
         os.set_blocking(self.report_end, False)
-        self.reports = pipes.PipeReader(self.report_end, pipes.ToGuardian)
+        self.reports = PipeReader(self.report_end, pipes.ToGuardian)
         self.position = Position.create()
         self.executor = Executor(
             [echo, half, broken, surrogate, self.watching()],
             pipes.Start([], b"k" * limits.KEY_BYTES, None),
-            pipes.PipeReader(control, pipes.ToExecutor),
-            pipes.PipeWriter(report),
+            PipeReader(control, pipes.ToExecutor),
+            PipeWriter(report),
             self.position,
         )
         self.executor._sent_at = self.now
@@ -510,11 +511,11 @@ def loaded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN4
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "sets_up", raising=False)
     reader, writer = os.pipe()
-    reports = pipes.PipeReader(reader, pipes.ToGuardian)
+    reports = PipeReader(reader, pipes.ToGuardian)
 
     def load(reference: str, *, tells_files: bool = False) -> tuple[Any, Any]:
         start = pipes.Start([reference], b"", None, tells_files=tells_files)
-        services = executor_module._load(start, pipes.PipeWriter(writer))
+        services = executor_module._load(start, PipeWriter(writer))
         *files, message = reports.read()
         assert [type(each) for each in files] == [pipes.Files] * tells_files
         assert all(str(tmp_path / "sets_up.py") in each.names for each in files)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linebus import limits
+from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.wire import messages as m
 from linebus.worker import pipes
 from linebus.worker.children import Child
@@ -34,14 +35,14 @@ class Bench:
     def __init__(self, spec: ProgramSpec) -> None:
         control, self._control_end = os.pipe()
         report_end, report = os.pipe()
-        self.reports = pipes.PipeReader(report_end, pipes.ToGuardian)
+        self.reports = PipeReader(report_end, pipes.ToGuardian)
         self.position = Position.create()
         self.dialogue = (Once if spec.once else Dialogue)(spec, self.position)
         self.executor = ProgramExecutor(
             self.dialogue,
             pipes.Start([], b"k" * limits.KEY_BYTES, None, spec),
-            pipes.PipeReader(control, pipes.ToExecutor),
-            pipes.PipeWriter(report),
+            PipeReader(control, pipes.ToExecutor),
+            PipeWriter(report),
             self.position,
         )
         self._descriptors = [control, self._control_end, report_end, report]

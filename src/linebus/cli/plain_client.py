@@ -11,11 +11,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from linebus import limits
 from linebus.cli.unanswered import Unanswered
 from linebus.errors import NobodyListens, UsageError
+from linebus.net.monitor import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +86,11 @@ class Results:
         self._socket.close(linger=0)
 
     def _note_connection(self) -> None:
-        event = parse_monitor_message(self._monitor.recv_multipart())
-        if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._connected.set()
-        else:
-            self._connected.clear()
+        for event in events(self._monitor):
+            if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._connected.set()
+            else:
+                self._connected.clear()
 
     def _receive(self) -> list[str]:
         texts: list[str] = []

@@ -79,6 +79,12 @@ class PlainSide:
         self._workers.subscription(frame, now)
         self._has_changed = True
 
+    def subscriptions_lost(self, now: float) -> None:
+        """Note that all plain peers have been cut off: give them time to come back."""
+        self._workers = PlainWorkers()
+        self._start_grace_until = max(self._start_grace_until, now + limits.START_GRACE_S)
+        self._has_changed = True
+
     def worker_came(self, now: float, *, discovered: bool) -> None:
         """Note that a native worker has said hello."""
         if discovered:

@@ -15,11 +15,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from linebus import limits
 from linebus.errors import UsageError
-from linebus.net import frames
+from linebus.net import frames, monitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,9 +109,8 @@ class Dealer:
 
     def events(self) -> Iterator[Event]:
         """Yield what has happened to the connection since the last call, in order."""
-        while self.monitor.poll(0):
-            parsed = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
-            yield _EVENTS[zmq.Event(parsed["event"])]
+        for event in monitor.events(self.monitor):
+            yield _EVENTS[zmq.Event(event.kind)]
 
     def send(self, first: bytes, body: bytes) -> bool:
         """Send two frames without waiting; return False where there is no room now."""
@@ -133,6 +131,8 @@ class Dealer:
             received = frames.receive(self.socket)
             if received is not None and len(received) == _FRAMES:
                 yield received[0].bytes, received[1].bytes
+            elif received is not None and len(received) > limits.FRAMES_MAX:
+                frames.skip(self.socket)
 
     def close(self) -> None:
         """Close both sockets; what was sent has a moment to leave.

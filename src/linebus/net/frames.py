@@ -14,11 +14,13 @@ from linebus import limits
 _EVENTS = int(zmq.EVENTS)
 _ARRIVED = int(zmq.POLLIN)
 _NOW = int(zmq.NOBLOCK)
+_MORE_COMES = int(zmq.RCVMORE)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 
 
 # What pyzmq's socket does below its checks of arguments that are never given here.
 _send = zmq.backend.Socket.send
+_receive_into = zmq.backend.Socket.recv_into
 
 
 def has_arrived(socket: zmq.Socket[bytes]) -> bool:
@@ -29,18 +31,26 @@ def has_arrived(socket: zmq.Socket[bytes]) -> bool:
 def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
     """Return the frames of the next message, or None where none has arrived.
 
-    Of a message of more than FRAMES_MAX frames the first FRAMES_MAX + 1 are returned.
+    Of a message of more than FRAMES_MAX frames the first FRAMES_MAX + 1 are returned; `skip` has to
+    pass over the rest before anything else is received.
     """
     try:
         frame = socket.recv(_NOW, copy=False)
     except zmq.Again:
         return None
     frames = [frame]
-    while frame.more:
+    while frame.more and len(frames) <= limits.FRAMES_MAX:
         frame = socket.recv(_NOW, copy=False)
-        if len(frames) <= limits.FRAMES_MAX:
-            frames.append(frame)
+        frames.append(frame)
     return frames
+
+
+def skip(socket: zmq.Socket[bytes]) -> int:
+    """Pass over the rest of a message of too many frames; return how many bytes that was."""
+    nowhere, size = bytearray(), 0
+    while socket.get(_MORE_COMES):
+        size += _receive_into(socket, nowhere, flags=_NOW)
+    return size
 
 
 def descriptor_of(frame: zmq.Frame) -> int | None:

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from linebus import limits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,8 +36,9 @@ class Kernel:
 
     can_tell = sys.platform == "linux" and hasattr(socket, "TCP_INFO")
 
-    def __init__(self) -> None:
-        """Find out what can be asked here."""
+    def __init__(self, ports: set[int]) -> None:
+        """Find out what can be asked here; connections are those accepted on these ports."""
+        self._ports = ports
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
     def memory(self) -> int:
@@ -49,17 +52,27 @@ class Kernel:
             self._trim(0)
 
     def connections(self, ports: set[int]) -> Iterator[Connection]:
-        """Yield all connections that were accepted on these ports."""
+        """Yield all connections that were accepted on these of its ports."""
         for path in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError, struct.error):
                 found = _connection(int(path.name), ports)
                 if found is not None:
                     yield found
 
-    def cut(self, descriptor: int) -> None:
-        """Cut a connection of libzmq's, which then drops what it had of a message."""
-        with contextlib.suppress(OSError), _borrowed(descriptor) as sock:
-            sock.shutdown(socket.SHUT_RDWR)
+    def cut(self, descriptor: int, received: int = 0) -> None:
+        """Cut a connection of libzmq's, which then drops what it had of a message.
+
+        Where less than `received` bytes have come by it, it is another one: libzmq still hands out
+        messages of a connection that is gone, whose descriptor may have been used again.
+        """
+        with contextlib.suppress(OSError, struct.error):
+            found = _connection(descriptor, self._ports)
+            if found is not None and found.received >= received:
+                with _borrowed(descriptor) as sock:
+                    sock.shutdown(socket.SHUT_RDWR)
+                    # What has come already would still be read: far more than one message.
+                    while sock.recv(limits.PIPE_READ_BYTES, socket.MSG_DONTWAIT):
+                        pass
 
 
 def _connection(descriptor: int, ports: set[int]) -> Connection | None:

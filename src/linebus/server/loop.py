@@ -18,9 +18,11 @@ from linebus import limits, process
 from linebus.core.broker import Broker
 from linebus.errors import ProtocolError
 from linebus.net.clock import milliseconds_until
+from linebus.server.client_inputs import ClientInputs
+from linebus.server.gateway_child import GatewayChild
 from linebus.server.guard import Guard
 from linebus.server.kernel import Kernel
-from linebus.server.sockets import ServerSockets
+from linebus.server.listening import listen
 from linebus.wire import messages as m
 from linebus.wire import native
 
@@ -41,8 +43,12 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         """Bind the sockets. Raises AddressTaken and SetupError."""
-        kernel = Kernel()
-        self._sockets = ServerSockets(config, kernel)
+        process.seed_c_library()
+        process.raise_descriptor_limit()
+        kernel = Kernel({config.client_inputs})
+        client_inputs, *of_the_exercise = listen(config).values()
+        self._inputs = ClientInputs(kernel, client_inputs)
+        self._gateway = GatewayChild(config.client_inputs, tuple(of_the_exercise))
         self._broker = Broker(
             lambda: os.urandom(limits.TOKEN_BYTES),
             time.monotonic(),
@@ -51,10 +57,10 @@ class Server:
         )
         self._guard = Guard(
             kernel,
-            set(config.ports().values()),
-            {config.client_outputs, config.worker_inputs},
+            {config.client_inputs},
+            set(),
             lambda: self._broker.held_bytes,
-            self._sockets.arrived,
+            self._inputs.arrived,
         )
         self._stalled: dict[bytes, list[tuple[bytes, bytes]]] = {}
         self._stalled_until = inf
@@ -62,7 +68,8 @@ class Server:
     def run(self, on_start: Callable[[], None]) -> None:
         """Serve until told to stop; `on_start` is called once requests are taken."""
         poller = zmq.Poller()
-        self._sockets.register(poller)
+        self._inputs.register(poller)
+        self._gateway.register(poller)
         with process.StopSignals() as signals, self._guard:
             poller.register(signals.fileno(), zmq.POLLIN)
             on_start()
@@ -74,7 +81,12 @@ class Server:
             drain_until = now + limits.DRAIN_S
             while now < drain_until and not self._broker.is_drained:
                 now = self._round(poller, now, drain_until)
-        self._sockets.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close everything; what was sent has a moment to leave."""
+        self._gateway.close()
+        self._inputs.close()
 
     def _round(self, poller: zmq.Poller, before: float, until: float = inf) -> float:
         """Wait, receive, decide, send; return the moment of this round."""
@@ -91,7 +103,7 @@ class Server:
         machine asleep), is time in which nobody could be heard.
         """
         started = time.monotonic()
-        until = min(until, self._wake_at())
+        until = min(until, self._wake_at(started))
         ready = dict(poller.poll(milliseconds_until(until, started)))
         now = time.monotonic()
         stalled_s = started - before + max(0.0, now - max(started, until))
@@ -100,30 +112,38 @@ class Server:
         self._receive(ready, now)
         return now
 
-    def _wake_at(self) -> float:
-        return min(self._broker.next_deadline(), self._stalled_until)
+    def _wake_at(self, now: float) -> float:
+        at = min(self._broker.next_deadline(), self._stalled_until, self._gateway.next_deadline())
+        return min(at, now + limits.STALLED_RETRY_S) if self._gateway.is_waiting else at
 
     # -- receiving ---------------------------------------------------------------------------
 
     def _receive(self, ready: Container[object], now: float) -> None:
         """Receive from the sockets that have something: asking the others costs 5 µs each."""
-        sockets = self._sockets
+        inputs = self._inputs
         # What a peer said before its connection was cut still counts, so that comes first.
-        cut = list(sockets.cut_routes()) if sockets.monitor in ready else []
-        if cut or sockets.client_inputs in ready:
-            for frames in sockets.receive_inputs():
+        cut = list(inputs.cut_routes()) if inputs.monitor in ready else []
+        if cut or inputs.socket in ready:
+            for frames in inputs.receive():
                 if self._is_hello(frames):
                     # Descriptors are used again: whose was cut before this hello?
-                    cut += sockets.cut_routes()
+                    cut += inputs.cut_routes()
                 self._receive_input(frames, now)
         for route in cut:
             self._disconnected(route, now)
-        if sockets.worker_inputs in ready:
-            for frame in sockets.receive_subscriptions():
-                self._broker.plain.subscription(frame, now)
-        if sockets.worker_outputs in ready:
-            for result in sockets.receive_results():
-                self._broker.plain.result(result)
+        self._hear_gateway(ready, now)
+
+    def _hear_gateway(self, ready: Container[object], now: float) -> None:
+        plain = self._broker.plain
+        heard = self._gateway.hear(ready, now)
+        if heard is None:
+            plain.subscriptions_lost(now)
+            return
+        for came in heard:
+            for report in came.subscriptions:
+                plain.subscription(report, now)
+            for result in came.results:
+                plain.result(result)
 
     @staticmethod
     def _is_hello(frames: list[zmq.Frame]) -> bool:
@@ -135,7 +155,7 @@ class Server:
         elif delimiter := next((n for n, f in enumerate(frames[1:3], 1) if not len(f)), 0):
             # A REQ client: its envelope ends at the first empty frame. The confirmation comes
             # before any other work, since some clients wait no longer than 100 ms for it.
-            self._sockets.confirm(frames[: delimiter + 1])
+            self._inputs.confirm(frames[: delimiter + 1])
             if len(frames) == delimiter + 2:
                 self._broker.plain.request(frames[-1].bytes, now)
         elif self._is_hello(frames):
@@ -160,7 +180,7 @@ class Server:
         except ProtocolError as error:
             self._broker.break_off(route, str(error), now)
             return
-        self._sockets.note_route(frames[0])
+        self._inputs.note_route(frames[0])
         self._broker.greet(route, hello, now)
 
     def _refuse_version(self, route: bytes, version: bytes) -> None:
@@ -169,7 +189,7 @@ class Server:
             ours = native.VERSION.decode()
             text = f"it speaks {ours}, not {said}; install the same version on both sides"
             [body] = native.encode([m.Refusal("version", text)])
-            self._sockets.send_to(route, native.VERSION, body)
+            self._inputs.send_to(route, native.VERSION, body)
 
     def _disconnected(self, route: bytes, now: float) -> None:
         self._stalled.pop(route, None)
@@ -183,15 +203,16 @@ class Server:
         for route, first, messages in self._broker.outgoing(self._stalled):
             self._send_to(route, [(first, body) for body in native.encode(messages)], now)
         for route in self._broker.effects.take_cut():
-            self._sockets.cut(route)
+            self._inputs.cut(route)
         for text in self._broker.effects.take_published():
-            self._sockets.publish(text)
+            self._gateway.publish(text)
         for line in self._broker.effects.take_broadcast():
-            self._sockets.broadcast(line)
+            self._gateway.broadcast(line)
+        self._gateway.flush()
 
     def _send_to(self, route: bytes, frames: list[tuple[bytes, bytes]], now: float) -> None:
         for index, (first, body) in enumerate(frames):
-            sent = self._sockets.send_to(route, first, body)
+            sent = self._inputs.send_to(route, first, body)
             if sent is None:
                 self._disconnected(route, now)
                 return

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from linebus import limits, process
+from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.worker import pipes
 from linebus.worker.memory import memory_of
 from linebus.worker.position import Position
@@ -73,11 +74,11 @@ class Child:
         finally:
             os.close(report_of_child)
         os.set_blocking(report, False)
-        self.report = pipes.PipeReader(report, pipes.ToGuardian)
+        self.report = PipeReader(report, pipes.ToGuardian)
         assert self.process.stdin is not None, "asked for above"
         control = self.process.stdin.fileno()
         os.set_blocking(control, False)
-        self.control = pipes.PipeWriter(control)
+        self.control = PipeWriter(control)
         self.control.write(pipes.Start(list(references), key, address, program, tells_files))
         self.watch = Watch(self.position, self._memory)
 

@@ -21,13 +21,13 @@ from linebus import limits, process
 from linebus.errors import ConnectError, Refused, ServiceNotLoaded
 from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import Dealer, Event, new_context
+from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.services.catalog import load
 from linebus.text import LogFormatter, show_what_ends_us
 from linebus.wire.native import escape_surrogates
 from linebus.worker import pipes
 from linebus.worker import position as page
 from linebus.worker.answering import answer_of, failure, not_offered, offer_of
-from linebus.worker.at_once import AtOnce
 from linebus.worker.position import Position
 from linebus.worker.session import ExecutorSession, Slice
 from linebus.worker.sources import source_files
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linebus.services.catalog import AnyService
+    from linebus.worker.at_once import AtOnce
 
 log = logging.getLogger("linebus.worker")
 
@@ -48,8 +49,8 @@ class Executor:
         self,
         services: Sequence[AnyService],
         start: pipes.Start,
-        control: pipes.PipeReader,
-        report: pipes.PipeWriter,
+        control: PipeReader,
+        report: PipeWriter,
         position: Position,
     ) -> None:
         """Connect where an address is known already."""
@@ -173,6 +174,8 @@ class Executor:
     def _begin(self, work: Slice) -> None:
         """Begin the lines of an async service; each is answered when it has ended."""
         if self._at_once is None:
+            from linebus.worker.at_once import AtOnce  # noqa: PLC0415  asyncio takes 30 ms to load
+
             self._at_once = AtOnce()
             self._poller.register(self._at_once.fileno(), zmq.POLLIN)
         service = self._services[work.service]
@@ -339,7 +342,7 @@ class Executor:
         return pipes.PlainText(number, escape_surrogates(text), failed)
 
 
-def _load(start: pipes.Start, report: pipes.PipeWriter) -> tuple[AnyService, ...] | None:
+def _load(start: pipes.Start, report: PipeWriter) -> tuple[AnyService, ...] | None:
     try:
         services = load(start.references)
         for service in services:
@@ -397,8 +400,8 @@ def _log() -> None:
 class Begun(NamedTuple):
     """What an executor's process has at its beginning, and what its guardian has said so far."""
 
-    control: pipes.PipeReader
-    report: pipes.PipeWriter
+    control: PipeReader
+    report: PipeWriter
     position_descriptor: int
     messages: list[Any]
 
@@ -412,11 +415,11 @@ def begin(arguments: Sequence[str]) -> Begun | None:
     inheritable = False  # what a service starts must not hold on to them
     for descriptor in (report_descriptor, position_descriptor):
         os.set_inheritable(descriptor, inheritable)
-    control = pipes.PipeReader(_take_standard_input(), pipes.ToExecutor)
+    control = PipeReader(_take_standard_input(), pipes.ToExecutor)
     messages = control.read()
     if not messages:
         return None
-    return Begun(control, pipes.PipeWriter(report_descriptor), position_descriptor, messages)
+    return Begun(control, PipeWriter(report_descriptor), position_descriptor, messages)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from linebus import limits
+from linebus.net.monitor import events
 from linebus.wire import plain
 
 if TYPE_CHECKING:
@@ -53,11 +54,8 @@ class PlainLink:
     def read_news(self) -> None:
         """Note how the connections fare, from a bounded number of news."""
         for socket, monitor in self._monitors.items():
-            for _ in range(limits.DRAIN_MESSAGES_MAX):
-                if not monitor.poll(0):
-                    break
-                event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
-                if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            for event in islice(events(monitor), limits.DRAIN_MESSAGES_MAX):
+                if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     self._accepted.add(socket)
                 else:
                     self._accepted.discard(socket)

@@ -29,6 +29,7 @@ from linebus.worker.watch import Bounds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from linebus.net.pipes import PipeReader, PipeWriter
     from linebus.worker.session import Slice
 
 
@@ -39,8 +40,8 @@ class ProgramExecutor(Executor):
         self,
         dialogue: Dialogue | Once,
         start: pipes.Start,
-        control: pipes.PipeReader,
-        report: pipes.PipeWriter,
+        control: PipeReader,
+        report: PipeWriter,
         position: Position,
     ) -> None:
         """Connect where an address is known already."""
