@@ -2,12 +2,12 @@
 
     python bench/crowd.py workers PORT COUNT SERVICE      each with one executor
     python bench/crowd.py held PORT COUNT SERVICE         workers whose executor never comes
-    python bench/crowd.py clients PORT COUNT SERVICE OUTSTANDING
+    python bench/crowd.py clients PORT COUNT SERVICE OUTSTANDING ASKING
 
 A socket of libzmq takes three descriptors and a poll of thousands takes long, so a peer here is one
 TCP connection that speaks ZMTP itself. It prints `ready` once all are in session. Each line on
-standard input is an order: `go` lets the clients ask, one request a message; `count` prints how
-many replies have come. It ends with its input.
+standard input is an order: `go` lets ASKING of the clients ask, one request a message and each time
+the next one in turn; `count` prints how many replies have come. It ends with its input.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,13 +105,12 @@ class Connection:
 class Crowd:
     """All connections of this process, and what they do once they are in session."""
 
-    def __init__(self, port: int, service: str, outstanding: int = 0) -> None:
+    def __init__(self, port: int, service: str) -> None:
         self._port = port
         self._service = service
-        self._outstanding = outstanding
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
-        self._asked = 0
+        self._turns: deque[Connection] = deque()
         self.replies = 0
 
     def join(self, session: PeerSession) -> Connection:
@@ -176,24 +176,27 @@ class Crowd:
                     stream.take(number, 1)
                 self.replies += count
                 for _ in range(count):
-                    self._ask_one(connection, session, now)
+                    self._ask_one(now)
 
-    def _ask_one(self, connection: Connection, session: ClientSession, now: float) -> None:
+    def _ask_one(self, now: float) -> None:
+        """Have the client whose turn it is ask one request."""
+        connection = self._turns[0]
+        self._turns.rotate(-1)
+        session = connection.session
+        assert isinstance(session, ClientSession), "nobody else takes turns"
         stream = session.stream(self._service)
         stream.fresh.append("hello")
         session.commit(stream)
         connection.send(now)
 
-    def begin(self) -> None:
-        """Have each client ask its share, one request a message."""
-        now = time.monotonic()
-        for connection in self._connections.values():
-            if isinstance(connection.session, ClientSession):
-                for _ in range(max(1, self._outstanding // len(self._connections))):
-                    self._ask_one(connection, connection.session, now)
-                self.turn(0)
+    def begin(self, outstanding: int, asking: int) -> None:
+        """Have so many clients ask so many requests, one a message."""
+        self._turns.extend(list(self._connections.values())[:asking])
+        for _ in range(outstanding):
+            self._ask_one(time.monotonic())
+            self.turn(0)
 
-    def obey(self) -> None:
+    def obey(self, outstanding: int, asking: int) -> None:
         """Follow the orders until there are no more."""
         self._epoll.register(0, select.EPOLLIN)
         tick_at = 0.0
@@ -203,7 +206,7 @@ class Crowd:
                 if not order:
                     return
                 if b"go" in order:
-                    self.begin()
+                    self.begin(outstanding, asking)
                 if b"count" in order:
                     print(self.replies, flush=True)
             if (now := time.monotonic()) >= tick_at:
@@ -216,9 +219,10 @@ def _ident() -> bytes:
 
 
 def main() -> None:
-    kind, port, count, service, *outstanding = sys.argv[1:]
+    kind, port, count, service, *more = sys.argv[1:]
+    outstanding, asking = map(int, more or ("0", "0"))
     process.raise_descriptor_limit()
-    crowd = Crowd(int(port), service, int(outstanding[0]) if outstanding else 0)
+    crowd = Crowd(int(port), service)
     for number in range(int(count)):
         if kind == "clients":
             crowd.join(ClientSession(_ident(), f"crowd {number}"))
@@ -228,7 +232,7 @@ def main() -> None:
             crowd.settle()
     crowd.settle()
     print("ready", flush=True)
-    crowd.obey()
+    crowd.obey(outstanding, asking)
 
 
 if __name__ == "__main__":
