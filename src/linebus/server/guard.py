@@ -79,18 +79,19 @@ class Guard:
         self._seen = min(self._seen, memory)
         if memory - self._seen > limits.GUARD_GROWTH_BYTES:
             self._seen = memory
-            self._cut_subscribers()
-        if self._is_pressed():
-            self._kernel.trim()  # what is free need not be ours
-        if self._is_pressed():
+            if self._publishers:
+                self._cut_subscribers()
+        if not self._is_pressed(memory):
+            return
+        self._kernel.trim()  # what is free need not be ours
+        if self._is_pressed(self._kernel.memory()):
             if self._cut_the_worst():
                 self._kernel.trim()
             else:  # many honest peers take it: looking at all of them again would find nothing
                 self._usual = self._kernel.memory() - self._held_bytes()
 
-    def _is_pressed(self) -> bool:
-        grown = self._kernel.memory() - self._usual
-        return grown > limits.GUARD_MEMORY_BYTES + self._held_bytes()
+    def _is_pressed(self, memory: int) -> bool:
+        return memory - self._usual > limits.GUARD_MEMORY_BYTES + self._held_bytes()
 
     def _cut_subscribers(self) -> None:
         """Cut those who subscribe to more than anyone needs."""
