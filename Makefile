@@ -27,8 +27,8 @@ help: ## list the targets
 up: $(VENV)/.run ## run everything and a prompt, or answer the lines on stdin; ARGS='6555 6556 6557 6558' passes options
 	@exec $(BIN)/linebus up $(ARGS)
 
-test: $(VENV)/.dev ## run the tests; ARGS='-k lease' passes options to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the tests, two at a time; ARGS='-k lease' passes options to pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 # The parts that promise one outcome for each request, by their own tests: every branch of them.
 COVERED := src/linebus/core/*,src/linebus/wire/*,src/linebus/client/session.py,src/linebus/worker/session.py

@@ -35,7 +35,10 @@ PATIENCE_S = 30
 PATIENCE_MS = 1000 * PATIENCE_S
 # Below the range from which systems draw ports for outgoing connections: while a server is away,
 # none of those can take its port, and nobody who tries to connect can meet itself.
-_PORTS = range(10_000, 32_000)
+_ALL_PORTS = range(10_000, 32_000)
+# Each of the processes that run tests side by side has ports of its own.
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = _ALL_PORTS[_PROCESS :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 
 def free_ports(count: int = 4) -> list[int]:
