@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def drive(connection: Connection, until: float) -> None:
     connection.send(time.monotonic())
-    ready = connection.poll(connection.patience_ms(until), ())
+    ready = connection.poll(connection.patience_ms(until, time.monotonic()), ())
     connection.take_in(ready, time.monotonic())
 
 
@@ -69,10 +69,13 @@ def test_an_absent_server_is_told_from_a_strange_one() -> None:
 def test_a_message_that_cannot_leave_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dealer, "send", lambda *_: False)
     connection = Connection(free_address(), "test")
-    assert connection.patience_ms(inf) is None
+    assert connection.patience_ms(inf, time.monotonic()) is None
+    connection._dealer.is_behind = True  # nor is what else has happened forgotten
+    assert connection.patience_ms(inf, time.monotonic()) is not None
+    connection._dealer.is_behind = False
     connection.session.connected(time.monotonic())
     connection.send(time.monotonic())
-    patience_ms = connection.patience_ms(inf)
+    patience_ms = connection.patience_ms(inf, time.monotonic())
     assert patience_ms is not None
     assert patience_ms <= 1000 * limits.STALLED_RETRY_S + 1
     connection.close()

@@ -227,7 +227,7 @@ def test_replies_inside_an_entry_can_be_taken_by_another_caller_first() -> None:
     stream = Stream("a", 1)
     stream.fresh = ["x"] * 4
     stream.next_number = 5
-    stream.arrive(m.Replies("a", 1, ["1", "2", "3", "4"], [], 1, 1, 0.0, 0.0))
+    stream.arrive(m.Replies("a", 1, ["1", "2", "3", "4"], [], 1, 1, 0.0, 0.0), 4)
     second = stream.take(3, 2)
     assert second is not None
     assert second[1:] == (2, 2)
@@ -443,7 +443,7 @@ def test_replies_that_came_together_are_taken_by_those_who_asked_apart() -> None
     stream = Stream("echo", 1)
     stream.next_number = 4
     came = m.Replies("echo", 1, ["a", "b", "c"], [], 1, 1, 0.0, 0.0)
-    assert stream.arrive(came) == 3
+    assert stream.arrive(came, 3) == 3
     assert stream.take(1, 2) == (came, 0, 2)
     assert stream.take(3, 5) == (came, 2, 1)
     assert stream.take(4, 1) is None

@@ -12,7 +12,9 @@ import zmq
 
 from linebus import limits
 from linebus.errors import UsageError
+from linebus.net import monitor
 from linebus.net.dealer import Dealer, Event, new_context
+from linebus.net.monitor import MonitorEvent
 from tests.support import PATIENCE_MS, PATIENCE_S, address_of, free_address, free_ports
 
 if TYPE_CHECKING:
@@ -231,12 +233,41 @@ def test_a_poller_wakes_up_for_news_and_for_arrivals(
     wait_for(dealer, Event.CONNECTED)
     send(dealer, b"hello", b"")
     router.socket.send_multipart([router.receive()[0], b"a", b"b"])
-    assert dict(poller.poll(PATIENCE_MS)) == {dealer.socket: zmq.POLLIN}
+    ready = dict(poller.poll(PATIENCE_MS))
+    assert dealer.has_arrivals(ready)
+    assert not dealer.has_news(ready)
     router.close()
-    while dealer.monitor not in dict(poller.poll(PATIENCE_MS)):
+    while not dealer.has_news(dict(poller.poll(PATIENCE_MS))):
         pass
     dealer.unregister(poller)
     assert poller.sockets == []
+
+
+def test_a_bounded_number_of_events_is_taken_and_more_are_asked_for(
+    dealer: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
+    happened = [MonitorEvent(zmq.EVENT_DISCONNECTED, 7)] * 5
+    monkeypatch.setattr(monitor, "next_event", lambda _: happened.pop() if happened else None)
+    assert len(list(dealer.events())) == 3
+    assert dealer.is_behind
+    assert dealer.has_news({}), "whatever a poller says"
+    assert len(list(dealer.events())) == 2
+    assert not dealer.is_behind
+    assert not dealer.has_news({})
+
+
+def test_a_poller_wakes_up_for_each_of_many_cuts(dealer: Dealer, bind: Bind) -> None:
+    poller = zmq.Poller()
+    dealer.register(poller)
+    for _ in range(3):
+        router = bind(dealer.address)
+        for awaited in (Event.CONNECTED, Event.DISCONNECTED):
+            events: list[Event] = []
+            while awaited not in events:
+                assert dealer.has_news(dict(poller.poll(PATIENCE_MS)))
+                events += dealer.events()
+            router.close()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from linebus import limits, process
 from linebus.client.client import Client
 from linebus.errors import ServiceNotLoaded, SessionRefused, VersionMismatch
 from linebus.net.clock import milliseconds_until
-from linebus.net.dealer import Event
 from linebus.wire import messages as m
 from linebus.wire import native
 from linebus.worker import guardian as module
@@ -132,36 +131,6 @@ def test_a_worker_whose_server_has_long_gone_waits_patiently() -> None:
         assert guardian._patience_ms(1_000.0) == 501
     finally:
         guardian._leave()
-
-
-class Flood:
-    """Stands in for a connection on which there is always one more."""
-
-    address = "tcp://there:1"
-
-    def __init__(self) -> None:
-        self.told = 0
-
-    def events(self) -> Iterator[Event]:
-        while True:
-            self.told += 1
-            yield Event.DISCONNECTED
-
-    def arrivals(self) -> Iterator[tuple[bytes, bytes]]:
-        yield from ()
-
-
-def test_a_round_takes_a_bounded_number_of_events(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "DRAIN_MESSAGES_MAX", 3)
-    guardian = Guardian(WorkerConfig(("gcd",), 1), lambda _: None)
-    flood = Flood()
-    guardian._native.dealer = flood  # type: ignore[assignment]  # all that is asked of one
-    guardian._hear_server(0.0)
-    guardian._native.dealer = None
-    guardian._leave()
-    assert flood.told == 3
 
 
 # ---- a linebus server ------------------------------------------------------------------------

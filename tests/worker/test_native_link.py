@@ -68,6 +68,14 @@ def test_without_a_connection_nothing_is_heard_or_said(bench: Bench) -> None:
     assert bench.poller.sockets == []
 
 
+def test_events_that_were_left_for_the_next_round_are_waited_for_shortly(bench: Bench) -> None:
+    bench.link.connect(bench.address)
+    assert bench.link.dealer is not None
+    assert not bench.link.is_waiting
+    bench.link.dealer.is_behind = True
+    assert bench.link.is_waiting
+
+
 def test_its_session_is_greeted_and_says_goodbye_at_the_end(bench: Bench) -> None:
     bench.link.session.offer([m.Offer("gcd", "", "")], 1.0)
     bench.link.connect(bench.address)

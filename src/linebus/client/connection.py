@@ -53,11 +53,10 @@ class Connection:
         while self._unsent and self._dealer.send(*self._unsent[0]):
             del self._unsent[0]
 
-    def patience_ms(self, until: float) -> int | None:
+    def patience_ms(self, until: float, now: float) -> int | None:
         """Return how long `poll` may wait, for a caller who waits until then."""
-        now = time.monotonic()
         at = min(until, self.session.next_deadline())
-        if self._unsent:
+        if self._unsent or self._dealer.is_behind:
             at = min(at, now + limits.STALLED_RETRY_S)
         return milliseconds_until(at, now)
 
@@ -83,13 +82,11 @@ class Connection:
             self._is_woken = False
             os.read(self._wake_read, 1)
         # What came before the connection was cut still counts: it is there once the cut is told.
-        events = list(self._dealer.events()) if self._dealer.monitor in ready else []
-        try:
-            for frames in self._dealer.arrivals():
-                self.session.receive(*frames, now)
-        except ConnectError as error:
-            self.refusal = error
-        self._look_at_events(events, now)
+        events = list(self._dealer.events()) if self._dealer.has_news(ready) else []
+        if events or self._dealer.has_arrivals(ready):
+            self._receive(now)
+        if events:
+            self._look_at_events(events, now)
         self._leave_a_silent_server(now)
         self.session.tick(now)
         self.send(now)
@@ -97,6 +94,13 @@ class Connection:
             self.away_since = None
         elif self.away_since is None:
             self.away_since = now
+
+    def _receive(self, now: float) -> None:
+        try:
+            for first, body in self._dealer.arrivals():
+                self.session.receive(first, body, now)
+        except ConnectError as error:
+            self.refusal = error
 
     def _look_at_events(self, events: Iterable[Event], now: float) -> None:
         for event in events:

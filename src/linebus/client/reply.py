@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
 from linebus.core.lifecycle import Outcome
 from linebus.wire.messages import Ended, Replies
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Reply(Struct, frozen=True):
@@ -37,22 +32,20 @@ class Reply(Struct, frozen=True):
         return self.outcome is Outcome.ANSWERED
 
 
-def replies_of(entry: Replies | Ended, offset: int, count: int) -> Iterator[Reply]:
-    """Yield the replies in part of what the server sent at once."""
+def replies_of(entry: Replies | Ended, offset: int, count: int) -> list[Reply]:
+    """Return the replies in part of what the server sent at once."""
     if isinstance(entry, Ended):
-        reply = Reply(_outcome(entry.outcome), entry.text)
-        yield from (reply for _ in range(count))
-        return
+        return [Reply(_outcome(entry.outcome), entry.text)] * count
     texts = entry.texts[offset : offset + count]
     rest = (entry.worker, entry.attempt, entry.queued_s, entry.ran_s)
     if not entry.failed:  # the hot path: nothing to look up per line
         answered = Outcome.ANSWERED
-        for text in texts:
-            yield Reply(answered, text, *rest)
-        return
+        return [Reply(answered, text, *rest) for text in texts]
     failed = set(entry.failed)
-    for index, text in enumerate(texts, offset):
-        yield Reply(Outcome.FAILED if index in failed else Outcome.ANSWERED, text, *rest)
+    return [
+        Reply(Outcome.FAILED if index in failed else Outcome.ANSWERED, text, *rest)
+        for index, text in enumerate(texts, offset)
+    ]
 
 
 def _outcome(word: str) -> Outcome:

@@ -74,12 +74,12 @@ class Stream:
         self._abandoned = IntervalSet()
         self.unsent: deque[_Part] = deque()
         self.sent: deque[_Part] = deque()
+        self.sent_chars = 0
 
     @property
     def settled_through(self) -> int:
         """The number up to which every line is answered."""
-        first, last = next(iter(self.answered), (0, 0))
-        return last if first == 1 else 0
+        return self.answered.unbroken
 
     @property
     def is_idle(self) -> bool:
@@ -87,9 +87,8 @@ class Stream:
         all_settled = self.settled_through == self.next_number - 1
         return all_settled and not self._arrived and not self.fresh
 
-    def arrive(self, entry: Entry) -> int:
-        """Note a reply; return how many lines it answers that were not answered before."""
-        last = entry.first + count_of(entry) - 1
+    def arrive(self, entry: Entry, last: int) -> int:
+        """Note replies up to line `last`; return how many of the lines were not answered before."""
         if last >= self.next_number:
             return 0
         new = 0
@@ -98,16 +97,22 @@ class Stream:
                 self._arrived[wanted] = (entry, wanted - entry.first, through - wanted + 1)
             new += until - first + 1
         self.answered.add(entry.first, last)
-        settled = self.settled_through
-        while self.sent and self.sent[0].last <= settled:
-            self.sent.popleft()
+        self.settle()
         return new
+
+    def settle(self) -> None:
+        """Let go of the parts that are answered, as far as all before them are."""
+        settled, sent = self.settled_through, self.sent
+        while sent and sent[0].last <= settled:
+            self.sent_chars -= sent.popleft().chars
 
     def take(self, number: int, count_max: int) -> tuple[Entry, int, int] | None:
         """Hand out the replies from line `number` on, at most `count_max` of them.
 
         Returns the entry, the offset in it and the count, or None where they have not come.
         """
+        if not self._arrived:
+            return None
         found = self._arrived.pop(number, None) or self._split_at(number)
         if found is None:
             return None
@@ -118,7 +123,7 @@ class Stream:
 
     def _split_at(self, number: int) -> tuple[Entry, int, int] | None:
         """Find the replies to `number` inside an entry that begins with another caller's lines."""
-        if not self._arrived or self.answered.missing(number, number):
+        if self.answered.missing(number, number):
             return None
         for first, (entry, offset, left) in self._arrived.items():
             before = number - first
@@ -139,6 +144,7 @@ class Stream:
         for part in again:
             to_ask.add(part.first, part.last)
         self.sent = deque(p for part in unanswered for p in part.without(to_ask))
+        self.sent_chars = sum(part.chars for part in self.sent)
         self.sent_through = self.sent[-1].last if self.sent else self.settled_through
         self.unsent.extendleft(reversed(again))
         _, self._told_through = max(seen, default=(0, 0))
@@ -154,10 +160,12 @@ class Stream:
 
         They are asked in ascending order, so the server can be told of each gap as it arises.
         """
+        last = part.last
         gap = (self._told_through + 1, part.first - 1)
-        self._told_through = max(self._told_through, part.last)
+        self._told_through = max(self._told_through, last)
         _insert(self.sent, part)
-        self.sent_through = max(self.sent_through, part.last)
+        self.sent_chars += part.chars
+        self.sent_through = max(self.sent_through, last)
         return gap if gap[0] <= gap[1] else None
 
     def _resume_abandoned(self, seen: IntervalSet) -> int:
@@ -221,7 +229,6 @@ class ClientSession(PeerSession):
         # Our first word since the server was heard: while the caller works on replies, nobody
         # says or hears anything, and that is no silence.
         self._spoke_at = inf
-        self._in_flight_chars = 0
         self._unacknowledged = 0
         self._start = 1
         self._arrivals: list[Entry] = []
@@ -281,7 +288,6 @@ class ClientSession(PeerSession):
             for first, last in greeting.seen.get(stream.service, []):
                 seen.add(first, last)
             self.owed -= stream.resume(seen)
-        self._recount()
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
@@ -308,32 +314,23 @@ class ClientSession(PeerSession):
                 return  # nobody has asked that
             # Its stream was forgotten and the acknowledgement lost: it is kept until that comes.
             stream = self.stream(entry.service)
-        before = stream.sent[0].first if stream.sent else 0
-        self.owed -= stream.arrive(entry)
-        if not stream.sent or stream.sent[0].first != before:
-            self._recount()
-        stream.acks.append((entry.first, entry.first + count_of(entry) - 1))
-        self._unacknowledged += count_of(entry)
-
-    def _recount(self) -> None:
-        self._in_flight_chars = sum(p.chars for s in self._streams.values() for p in s.sent)
-
-    @property
-    def _in_flight(self) -> int:
-        """Lines from each stream's oldest unanswered one to the last that was sent."""
-        return sum(s.sent_through - s.settled_through for s in self._streams.values())
+        count = count_of(entry)
+        last = entry.first + count - 1
+        self.owed -= stream.arrive(entry, last)
+        stream.acks.append((entry.first, last))
+        self._unacknowledged += count
 
     def messages(self, now: float) -> list[m.Message]:
         """Return the next lines within the window, and acknowledgements where they are worth it."""
-        asks: list[m.Message] = []
-        if any(stream.unsent for stream in self._streams.values()):
-            asks = self._asks(now)
+        busy = [each for each in self._streams.values() if each.unsent or each.cancels]
+        asks = self._asks(busy, now) if busy else []
         idle = not self.owed and self._unacknowledged >= limits.IDLE_ACK_LINES
         said: list[m.Message] = []
         if asks or idle or self._unacknowledged >= limits.ACK_LINES:
             said = self._acks()
         said += asks
-        said += self._cancels()
+        if busy:
+            said += self._cancels(busy)
         # Our first word since the server was heard puts the heartbeat off, later ones do not: an
         # `ask` alone is not answered, so a server with nothing else to say would seem silent.
         if not self.owed or (said and self._spoke_at == inf):
@@ -345,17 +342,22 @@ class ClientSession(PeerSession):
             self._spoke_at = min(self._spoke_at, now)
         return said
 
-    def _asks(self, now: float) -> list[m.Message]:
+    def _asks(self, streams: list[Stream], now: float) -> list[m.Message]:
         asks: list[m.Message] = []
-        room = self._window_lines - self._in_flight
+        # In flight is what lies between a stream's oldest unanswered line and the last one sent.
+        room, room_chars = self._window_lines, limits.WINDOW_BYTES
         for stream in self._streams.values():
-            while stream.unsent and room > 0 and self._in_flight_chars < limits.WINDOW_BYTES:
+            room -= stream.sent_through - stream.settled_through
+            room_chars -= stream.sent_chars
+        for stream in streams:
+            while stream.unsent and room > 0 and room_chars > 0:
                 part = stream.unsent.popleft()
                 deadline_s = _deadline_s(part.expires_at, now)
                 asks.append(m.Ask(stream.service, part.first, part.lines, part.values, deadline_s))
-                room -= max(0, part.last - max(stream.sent_through, part.first - 1))
-                self._in_flight_chars += part.chars
+                room += stream.sent_through
+                room_chars -= part.chars
                 gap = stream.asked(part)
+                room -= stream.sent_through
                 if gap is not None:
                     asks.append(m.Ack(stream.service, [gap]))
         return asks
@@ -369,9 +371,9 @@ class ClientSession(PeerSession):
         self._unacknowledged = 0
         return acks
 
-    def _cancels(self) -> list[m.Message]:
+    def _cancels(self, streams: list[Stream]) -> list[m.Message]:
         cancels: list[m.Message] = []
-        for stream in self._streams.values():
+        for stream in streams:
             while stream.cancels:
                 cancels.append(m.Cancel(stream.service, stream.cancels[: limits.GAPS_MAX]))
                 stream.cancels = stream.cancels[limits.GAPS_MAX :]

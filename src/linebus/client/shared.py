@@ -119,7 +119,8 @@ class SharedSession:
         refusal = self._connection.refusal
         if refusal is not None:
             raise type(refusal)(str(refusal))
-        if time.monotonic() >= self._absence_until(patience):
+        is_away = self._connection.away_since is not None
+        if is_away and time.monotonic() >= self._absence_until(patience):
             raise self._absence()
 
     def give_up(self, patience: Patience) -> NoReturn:
@@ -177,8 +178,9 @@ class SharedSession:
         self._let_go()
         connection = self._connection
         away_since = connection.away_since
-        connection.send(time.monotonic())
-        patience_ms = connection.patience_ms(until)
+        now = time.monotonic()
+        connection.send(now)
+        patience_ms = connection.patience_ms(until, now)
         watched = self._driver_watches = self._to_watch()
         self._is_driven = True
         self._lock.release()

@@ -232,33 +232,34 @@ class Broker:
                 return
 
     def _receive_one(self, session: Session, message: m.FromPeer, now: float) -> str | None:
-        match session, message:
-            case Executor(), m.Answers():
+        # Guards, since a pattern for both would be taken apart anew for each case.
+        match message:
+            case m.Answers() if isinstance(session, Executor):
                 wrong = self._returns.texts(session, message)
                 self._stir(session)
                 return wrong
-            case Client(), m.Ask():
+            case m.Ask() if isinstance(session, Client):
                 # What is not taken here is asked again of the next server.
                 return None if self._is_draining else self._ask(session, message, now)
-            case Client(), m.Ack():
+            case m.Ack() if isinstance(session, Client):
                 self._ack(session, message)
-            case Client(), m.Cancel(service=name, intervals=intervals):
+            case m.Cancel(service=name, intervals=intervals) if isinstance(session, Client):
                 if (books := session.books.get(name)) is not None:
                     self._endings.cancel(books, intervals)
-            case Worker(), m.Lost():
+            case m.Lost() if isinstance(session, Worker):
                 self._lost(session, message, now)
-            case Executor(), m.Skipped():
+            case m.Skipped() if isinstance(session, Executor):
                 wrong = self._returns.skipped(session, message, now)
                 self._stir(session)
                 return wrong
-            case Worker(), m.HandBack():
+            case m.HandBack() if isinstance(session, Worker):
                 self._hand_back(session, message, now)
-            case Worker(), m.Vouch():
+            case m.Vouch() if isinstance(session, Worker):
                 return self._vouch(session, message.executor)
-            case _, m.Heartbeat():
+            case m.Heartbeat():
                 session.heartbeat = m.Heartbeat(self._heartbeat_s())
                 self._ledger.with_news[session] = None
-            case _, m.Goodbye():
+            case m.Goodbye():
                 self._end(session, now)
             case _:
                 return f"a {type(session).__name__.lower()} does not send {type(message).__name__}"
@@ -408,14 +409,14 @@ class Broker:
         books = client.books.get(ack.service)
         if books is None:
             return
-        before = client.overhead
         for first, last in ack.intervals:
             size = books.forget(first, last)
             if size:
                 self._ledger.hold(client, -size)
             elif first <= last and books.seen.missing(first, last):
+                before = client.overhead
                 books.see(first, last)
-        self._ledger.hold(client, client.overhead - before)
+                self._ledger.hold(client, client.overhead - before)
 
     # -- workers -----------------------------------------------------------------------------
 
@@ -610,12 +611,13 @@ class Broker:
         for route, note in self.effects.take_notes().items():
             if route not in stalled:  # whoever does not read can say hello again
                 yield route, VERSION, [note]
-        for session in list(self._ledger.with_news):
+        with_news, self._ledger.with_news = self._ledger.with_news, {}
+        for session in with_news:
             to = session.route
             if to in stalled:
                 session.stall()
+                self._ledger.with_news[session] = None
                 continue
-            del self._ledger.with_news[session]
             if to is None:  # what it is owed is kept until it is back
                 continue
             if session.greeting is not None:

@@ -46,12 +46,14 @@ class Books:
 
     def see(self, first: int, last: int) -> bool:
         """Note numbers as seen, whatever becomes of them; False: that would be a gap too many."""
-        around = (first - 1, last + 1)
-        if self.client.gaps >= limits.CLIENT_GAPS_MAX and self.seen.missing(*around) == [around]:
-            return False
-        before = len(self.seen)
-        self.seen.add(first, last)
-        self.client.gaps += len(self.seen) - before
+        seen, client = self.seen, self.client
+        if client.gaps >= limits.CLIENT_GAPS_MAX:
+            around = (first - 1, last + 1)
+            if seen.missing(*around) == [around]:
+                return False
+        before = len(seen)
+        seen.add(first, last)
+        client.gaps += len(seen) - before
         return True
 
     def open_runs(self) -> list[Run]:

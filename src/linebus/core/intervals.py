@@ -30,6 +30,11 @@ class IntervalSet:
         """Yield the intervals in ascending order."""
         return zip(self._firsts, self._lasts, strict=True)
 
+    @property
+    def unbroken(self) -> int:
+        """The number up to which all from 1 on are in the set."""
+        return self._lasts[0] if self._firsts and self._firsts[0] == 1 else 0
+
     def add(self, first: int, last: int) -> None:
         """Add all numbers from `first` to `last`."""
         firsts, lasts = self._firsts, self._lasts

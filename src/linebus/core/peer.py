@@ -61,17 +61,17 @@ class PeerSession(ABC):
         Raises VersionMismatch and SessionRefused. Frames that make no sense, or that belong to an
         earlier connection, are dropped; a token that is not known makes it say hello again.
         """
-        if first == native.VERSION:
+        if self.is_greeted and first == self._token:
+            self.heard_at = now
+            for message in self._decode(body):
+                self.handle(message, now)
+        elif first == native.VERSION:
             self._receive_outside(body, now)
         elif first.startswith(native.FAMILY):
             raise VersionMismatch(
                 f"the server speaks {first[:32].decode('ascii', 'replace')}, this program "
                 f"{native.VERSION.decode()}; install the same version of linebus on both sides"
             )
-        elif self.is_greeted and first == self._token:
-            self.heard_at = now
-            for message in self._decode(body):
-                self.handle(message, now)
         elif self.is_greeted and len(first) == limits.TOKEN_BYTES:
             # The server has heard an older hello once more and waits for an answer to its greeting.
             self._say_hello_again(now)

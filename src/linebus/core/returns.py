@@ -39,7 +39,7 @@ class Returns:
         count = len(texts)
         if first + count - 1 > executor.sent:
             return "texts for lines that were not sent"
-        if any(offset >= count for offset in failed):
+        if failed and max(failed) >= count:
             return "a failed line beyond the texts"
         failed.sort()
         start = 0

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class Run:
     """Lines `first`, `first + 1`, … of one client to one service.
 
-    `size` is a bound of their bytes in a message, `values` whether results are wanted as values,
-    `expires_at` when they end at the latest, `attempt` the number of dispatches so far, `strikes`
-    how often an executor died on it (only ever a run of one). A void run has ended while it was
-    leased: nobody waits for its texts.
+    `count` says how many are left, `size` is a bound of their bytes in a message, `values` whether
+    results are wanted as values, `expires_at` when they end at the latest, `attempt` the number of
+    dispatches so far, `strikes` how often an executor died on it (only ever a run of one). A void
+    run has ended while it was leased: nobody waits for its texts.
     """
 
     __slots__ = (
@@ -32,6 +32,7 @@ class Run:
         "_offset",
         "attempt",
         "books",
+        "count",
         "expires_at",
         "first",
         "is_void",
@@ -62,13 +63,9 @@ class Run:
         self.received_at = received_at
         self.attempt = 0
         self.strikes = 0
+        self.count = len(lines)
         self._lines = lines
         self._offset = 0
-
-    @property
-    def count(self) -> int:
-        """How many lines are left."""
-        return len(self._lines) - self._offset
 
     @property
     def lines(self) -> list[str]:
@@ -92,18 +89,20 @@ class Run:
             expires_at=self.expires_at,
         )
         cut.attempt, cut.strikes, cut.is_void = self.attempt, self.strikes, self.is_void
-        self.first += count
-        self.size -= share
-        self._offset += count
+        self._advance(count, share)
         return cut
 
     def drop(self, count: int) -> int:
         """Drop the first `count` lines, which have ended; return their share of the size."""
         share = self.size * count // self.count
+        self._advance(count, share)
+        return share
+
+    def _advance(self, count: int, share: int) -> None:
         self.first += count
+        self.count -= count
         self.size -= share
         self._offset += count
-        return share
 
     def extend(self, run: Run) -> bool:
         """Take in the run that follows, where that keeps this one fresh and short."""
@@ -117,6 +116,7 @@ class Run:
         )
         if fits:
             self._lines.extend(run.lines)
+            self.count += run.count
             self.size += run.size
         return fits
 

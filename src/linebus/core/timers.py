@@ -33,8 +33,8 @@ class Cause(Enum):
 class Timers:
     """A heap of moments, each with its cause and what it concerns.
 
-    Entries that no longer count stay in the heap until their moment, or until they are as many as
-    those that do.
+    Entries that no longer count stay in the heap until they are the soonest, or until they are as
+    many as those that do. The soonest one always counts, since it is looked at in every round.
     """
 
     def __init__(self) -> None:
@@ -55,18 +55,22 @@ class Timers:
         if len(self._heap) > 2 * len(self._valid) + limits.TIMERS_VOID_MAX:
             self._heap = [entry for entry in self._heap if self._is_valid(entry)]
             heapify(self._heap)
+        self._drop_void()
 
     def forget(self, cause: Cause, about: object) -> None:
         """Let a timer never go off: what it concerns has ended."""
-        self._valid.pop((cause, about), None)
+        if self._valid.pop((cause, about), None) is not None:
+            self._drop_void()
+
+    def _drop_void(self) -> None:
+        while self._heap and not self._is_valid(self._heap[0]):
+            heappop(self._heap)
 
     def _is_valid(self, entry: tuple[float, int, Cause, object]) -> bool:
         return self._valid.get(entry[2:]) == entry[1]
 
     def next_at(self) -> float:
         """Return the moment of the next timer, infinity where there is none."""
-        while self._heap and not self._is_valid(self._heap[0]):
-            heappop(self._heap)
         return self._heap[0][0] if self._heap else inf
 
     def due(self, now: float) -> Iterator[tuple[Cause, object]]:
@@ -74,4 +78,5 @@ class Timers:
         while self.next_at() <= now:
             _, _, cause, about = heappop(self._heap)
             del self._valid[cause, about]
+            self._drop_void()
             yield cause, about

@@ -132,13 +132,13 @@ class Executor(Session):
 
     def _send(self, lease: Lease) -> None:
         run = lease.run
-        name = run.books.service.name
-        self.outbox.append(Work(lease.first, name, run.lines, self.answered, run.values))
         self._told = self.answered
+        name = run.books.service.name
+        self.outbox.append(Work(lease.first, name, run.lines, self._told, run.values))
 
     def take(self) -> list[Message]:
         """Hand out what is to be sent, and now and then what has been received."""
-        is_far = self.answered - self._told >= limits.RECEIVED_LINES and not self.outbox
+        is_far = not self.outbox and self.answered - self._told >= limits.RECEIVED_LINES
         if is_far or self._beyond_lines >= limits.RECEIVED_BEYOND_LINES:
             beyond = list(self._beyond)
             for start in range(0, max(1, len(beyond)), limits.GAPS_MAX):

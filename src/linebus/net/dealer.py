@@ -21,7 +21,7 @@ from linebus.errors import UsageError
 from linebus.net import frames, monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 
 class Event(Enum):
@@ -89,6 +89,9 @@ class Dealer:
         ):
             self.socket.setsockopt(option, value)
         self.monitor = self.socket.get_monitor_socket(sum(_EVENTS))
+        self._news_descriptor = int(self.monitor.getsockopt(zmq.FD))
+        self.is_behind = False
+        self.monitor.poll(0)  # its descriptor tells of events only once a look has been in vain
         try:
             self.socket.connect(address)
         except (zmq.ZMQError, UnicodeEncodeError) as error:
@@ -98,18 +101,37 @@ class Dealer:
             ) from error
 
     def register(self, poller: zmq.Poller) -> None:
-        """Have the poller wake up for arrivals and for news of the connection."""
+        """Have the poller wake up for arrivals and for news of the connection.
+
+        Polled as a socket, the monitor would be asked twice in each wait whether it has something.
+        """
         poller.register(self.socket, zmq.POLLIN)
-        poller.register(self.monitor, zmq.POLLIN)
+        poller.register(self._news_descriptor, zmq.POLLIN)
 
     def unregister(self, poller: zmq.Poller) -> None:
-        """Take both sockets out of the poller again."""
+        """Take both out of the poller again."""
         poller.unregister(self.socket)
-        poller.unregister(self.monitor)
+        poller.unregister(self._news_descriptor)
+
+    def has_arrivals(self, ready: Container[object]) -> bool:
+        """Return whether a poller has found that messages have arrived."""
+        return self.socket in ready
+
+    def has_news(self, ready: Container[object]) -> bool:
+        """Return whether there may be events, by what a poller has found."""
+        return self.is_behind or self._news_descriptor in ready
 
     def events(self) -> Iterator[Event]:
-        """Yield what has happened to the connection since the last call, in order."""
-        for event in monitor.events(self.monitor):
+        """Yield what has happened to the connection since the last call, in order, a bounded part.
+
+        Where `is_behind` is true then, more may have happened, of which a poller does not tell.
+        """
+        self.is_behind = True
+        for _ in range(limits.DRAIN_MESSAGES_MAX):
+            event = monitor.next_event(self.monitor)
+            if event is None:
+                self.is_behind = False
+                return
             yield _EVENTS[zmq.Event(event.kind)]
 
     def send(self, first: bytes, body: bytes) -> bool:
@@ -126,13 +148,15 @@ class Dealer:
         Messages with any other number of frames are dropped.
         """
         for _ in range(limits.DRAIN_MESSAGES_MAX):
+            received = frames.receive(self.socket)
+            if received is None:
+                return
+            if len(received) == _FRAMES:
+                yield received[0].bytes, received[1].bytes
+            elif len(received) > limits.FRAMES_MAX:
+                frames.skip(self.socket)
             if not frames.has_arrived(self.socket):
                 return
-            received = frames.receive(self.socket)
-            if received is not None and len(received) == _FRAMES:
-                yield received[0].bytes, received[1].bytes
-            elif received is not None and len(received) > limits.FRAMES_MAX:
-                frames.skip(self.socket)
 
     def close(self) -> None:
         """Close both sockets; what was sent has a moment to leave.
@@ -140,7 +164,7 @@ class Dealer:
         Where nobody has read the events for long (two thousand attempts to reconnect), libzmq's
         thread waits for room with the lock held that `disable_monitor` needs.
         """
-        for _ in self.events():
+        for _ in monitor.events(self.monitor):
             pass
         with contextlib.suppress(zmq.ZMQError):
             self.socket.disable_monitor()

@@ -23,7 +23,14 @@ class MonitorEvent(NamedTuple):
     value: int
 
 
+def next_event(monitor: zmq.Socket[bytes]) -> MonitorEvent | None:
+    """Return the next thing that has happened, None where there is none yet."""
+    if not monitor.poll(0):
+        return None
+    return MonitorEvent(*_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0]))
+
+
 def events(monitor: zmq.Socket[bytes]) -> Iterator[MonitorEvent]:
     """Yield what has happened since the last call, in order."""
-    while monitor.poll(0):
-        yield MonitorEvent(*_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0]))
+    while (event := next_event(monitor)) is not None:
+        yield event

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
@@ -218,7 +217,8 @@ class Executor:
         generation = self._session.generation
         self._session.answer(first, texts, failed, took_s)
         self._send()
-        self._receive(time.monotonic())
+        if self._dealer is not None:
+            self._receive(self._dealer, time.monotonic())
         if self._session.generation == generation and not self._is_to_end():
             return True
         self._position.cell[0] = 0
@@ -260,13 +260,15 @@ class Executor:
         at = self._session.next_deadline()
         if self._at_once is not None and (first := self._at_once.next_overdue()) is not None:
             at = min(at, first.at + limits.BLOCKED_LOOP_S)
-        if self._frames:
+        if self._frames or (self._dealer is not None and self._dealer.is_behind):
             at = min(at, time.monotonic() + limits.STALLED_RETRY_S)
         ready = dict(self._poller.poll(milliseconds_until(at, time.monotonic())))
         now = time.monotonic()
-        if self._dealer is not None and self._dealer.monitor in ready:
-            self._look_at_connection(self._dealer, now)
-        self._receive(now)
+        if self._dealer is not None:
+            if self._dealer.has_news(ready):
+                self._look_at_connection(self._dealer, now)
+            if self._dealer.has_arrivals(ready):
+                self._receive(self._dealer, now)
         self._session.tick(now)
         if self._at_once is not None and self._at_once.fileno() in ready:
             self._collect(self._at_once)
@@ -277,19 +279,17 @@ class Executor:
         self._send()
 
     def _look_at_connection(self, dealer: Dealer, now: float) -> None:
-        for event in islice(dealer.events(), limits.DRAIN_MESSAGES_MAX):
+        for event in dealer.events():
             if event is Event.CONNECTED:
                 self._session.connected(now)
             elif event is Event.DISCONNECTED:
                 self._session.disconnected()
                 self._frames.clear()
 
-    def _receive(self, now: float) -> None:
-        if self._dealer is None:
-            return
-        for frames in self._dealer.arrivals():
+    def _receive(self, dealer: Dealer, now: float) -> None:
+        for first, body in dealer.arrivals():
             try:
-                self._session.receive(*frames, now)
+                self._session.receive(first, body, now)
             except ConnectError as error:
                 # Another process may fare better; the guardian sees to it, not too often.
                 log.error("an executor ends: %s", error)  # noqa: TRY400  the sentence says it all

@@ -6,10 +6,8 @@ executors of before the change have a line at hand.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from linebus import limits
 from linebus.net.dealer import Dealer, Event
 
 if TYPE_CHECKING:
@@ -39,8 +37,8 @@ class NativeLink:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something has to be sent when there is room."""
-        return bool(self._frames)
+        """Whether something has to be sent when there is room, or heard that nobody tells of."""
+        return bool(self._frames) or (self.dealer is not None and self.dealer.is_behind)
 
     def connect(self, address: str) -> None:
         """Open a connection, in place of the one there was."""
@@ -61,7 +59,7 @@ class NativeLink:
         """Take in what has come, a bounded part of it. Raises what the session raises."""
         if self.dealer is None:
             return
-        for event in islice(self.dealer.events(), limits.DRAIN_MESSAGES_MAX):
+        for event in self.dealer.events():
             if event is Event.CONNECTED:
                 self.session.connected(now)
             elif event is Event.DISCONNECTED:
