@@ -214,6 +214,16 @@ def test_a_group_is_found_and_killed_as_a_whole() -> None:
     process.kill_group(child.pid)
 
 
+def test_a_group_or_a_process_is_made_nicer_and_one_that_has_ended_is_nobody() -> None:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as child:
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        for which in (os.PRIO_PROCESS, os.PRIO_PGRP):
+            process.lower_priority(which, child.pid, 3)
+            assert os.getpriority(which, child.pid) == ours + 3
+        child.kill()
+    process.lower_priority(os.PRIO_PROCESS, child.pid, 3)
+
+
 def test_what_sleeps_is_told_from_what_runs_where_the_system_tells() -> None:
     assert process.is_asleep(os.getpid()) == (sys.platform != "linux")
     assert process.is_asleep(2**22 + 1)

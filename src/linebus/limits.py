@@ -129,6 +129,13 @@ GREETING_S = 2.0
 WORKERS_MAX = 4_096
 EXECUTORS_MAX = 16_384
 EXECUTORS_PER_WORKER_MAX = 256
+# What a worker may be told to keep; a spare one, and those that finish a line, come beside them.
+PROCS_MAX = 250
+# From so many on a worker keeps a spare executor. Not beside a single one: whoever wants one line
+# done at a time has one executor.
+SPARE_PROCS_MIN = 2
+# So much nicer are the others, so that it has the processor at once.
+EXECUTOR_NICENESS = 5
 SERVICES_PER_WORKER_MAX = 256
 SERVICES_MAX = 4_096
 DESCRIPTION_CHARS_MAX = 1_024
@@ -333,6 +340,7 @@ assert 2**INT_BITS_MAX < 10**INT_DIGITS_MAX
 assert IDLE_ACK_LINES < ACK_LINES < WINDOW_LINES < CLIENT_LINES_MAX < NUMBER_MAX
 assert CREDIT_LINES_MAX < WINDOW_LINES, "one executor can take a client's whole window"
 assert RECEIVED_LINES < CREDIT_LINES_MAX
+assert PROCS_MAX < EXECUTORS_PER_WORKER_MAX
 assert 1000 * RECONNECT_GRACE_S > RECONNECT_MS, "a cut connection comes back within the grace"
 assert 1000 * min(START_GRACE_S, NO_WORKER_GRACE_S) > RECONNECT_MS_MAX
 assert HEARTBEAT_S * HEARTBEATS_MISSED_MAX > RECONNECT_GRACE_S

@@ -49,6 +49,15 @@ def ending_with_this() -> Callable[[], None]:
     return end_with_it
 
 
+def lower_priority(which: int, who: int, by: int) -> None:
+    """Make a process (os.PRIO_PROCESS) or a group (os.PRIO_PGRP) nicer than this process is.
+
+    On Linux that is the main thread of a process, and the threads that it starts from now on.
+    """
+    with contextlib.suppress(OSError):  # it has just ended
+        os.setpriority(which, who, os.getpriority(os.PRIO_PROCESS, 0) + by)
+
+
 def kill_group(group: int) -> None:
     """Kill all processes of a group, if there are any."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

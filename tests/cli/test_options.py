@@ -84,7 +84,7 @@ def test_there_is_an_executor_for_each_core_by_default(
     options.add_procs(parser)
     assert parser.parse_args([]).procs == 7
     assert parser.parse_args(["--procs", "1"]).procs == 1
-    most = limits.EXECUTORS_PER_WORKER_MAX
+    most = limits.PROCS_MAX
     assert parser.parse_args(["--procs", str(most)]).procs == most
 
 
@@ -98,7 +98,7 @@ def test_a_number_of_executors_that_none_is_gets_the_bounds(
     said = error_of(capsys, parser, f"--procs={count}")
     assert "--procs" in said
     if len(count) < 10:
-        assert f"'{count}' is not a number from 1 to {limits.EXECUTORS_PER_WORKER_MAX}" in said
+        assert f"'{count}' is not a number from 1 to {limits.PROCS_MAX}" in said
 
 
 def test_the_parent_is_a_pid(parser: argparse.ArgumentParser) -> None:

@@ -39,7 +39,8 @@ def test_the_broker_says_who_offers_what() -> None:
     assert (shout.usage, shout.doc) == ("shout TEXT", "Shout.")
     assert (shout.signature, shout.example) == ("text: str -> str", "shout a")
     [worker] = shout.workers
-    assert (worker.program, len(worker.executors), shout.executors) == (PROGRAM, 2, 2)
+    assert (worker.program, shout.executors) == (PROGRAM, 2)
+    assert len(worker.executors) == 3, "a reply may come from the spare one"
     asker = world.client()
     asker.ask("shout a")
     world.work()

@@ -10,16 +10,28 @@ from linebus.wire.messages import HelloAgain
 
 
 def books_for(service: Service, number: int = 1) -> Books:
-    return Books(Client(b"c" * 16, number), service)
+    return books_of(Client(b"c" * 16, number), service)
+
+
+def books_of(client: Client, service: Service) -> Books:
+    books = client.books_for(service)
+    assert books is not None
+    return books
+
+
+def next_slice(service: Service, count: int) -> Run:
+    return service.slice(count, service.turn)
 
 
 def a_run(books: Books, first: int, count: int) -> Run:
     return Run(books, first, [str(n) for n in range(first, first + count)], count, 0.0)
 
 
-def an_executor(pool: Pool, credit: int) -> Executor:
+def an_executor(pool: Pool, credit: int, *, is_spare: bool = False) -> Executor:
     worker = Worker(b"w" * 16, 1, "test")
     worker.pool = pool
+    if is_spare:
+        worker.spares.add(b"k" * 32)
     executor = Executor(b"e" * 16, 2, worker, b"k" * 32, b"")
     executor.attach(b"route", b"token", HelloAgain(0.0))
     executor.credit = credit
@@ -28,7 +40,7 @@ def an_executor(pool: Pool, credit: int) -> Executor:
 
 
 def a_pool(*services: Service, at_once: int = 0) -> Pool:
-    pool = Pool(dict.fromkeys(services, at_once))
+    pool = Pool(dict.fromkeys(services, at_once), {})
     for service in services:
         service.pools.append(pool)
     return pool
@@ -68,7 +80,7 @@ def test_clients_take_turns() -> None:
     one, two = books_for(service, 1), books_for(service, 2)
     service.queue(one, a_run(one, 1, 10))
     service.queue(two, a_run(two, 1, 2))
-    turns = [service.slice(2).books for _ in range(4)]
+    turns = [next_slice(service, 2).books for _ in range(4)]
     assert turns == [one, two, one, one]
     assert service.waiting == 4
 
@@ -77,9 +89,9 @@ def test_what_comes_back_goes_first() -> None:
     service = Service("echo", 0.0)
     books = books_for(service)
     service.queue(books, a_run(books, 1, 10))
-    back = service.slice(3)
+    back = next_slice(service, 3)
     service.requeue(back)
-    assert service.slice(100).first == 1
+    assert next_slice(service, 100).first == 1
     assert service.waiting == 7
 
 
@@ -88,7 +100,7 @@ def test_a_cleared_queue_leaves_nothing_in_the_ring() -> None:
     books = books_for(service)
     service.queue(books, a_run(books, 1, 3))
     [run] = service.clear(books)
-    assert (run.count, service.waiting, len(service.ring)) == (3, 0, 0)
+    assert (run.count, service.waiting, len([*service.queues()])) == (3, 0, 0)
     assert service.clear(books) == []
 
 
@@ -273,7 +285,7 @@ def test_a_struck_line_of_an_async_service_waits_until_nothing_is_beside_it() ->
 
 def test_a_struck_line_that_waits_holds_up_no_other_service() -> None:
     slow, echo = Service("slow", 0.0), Service("echo", 0.0)
-    pool = Pool({slow: 3, echo: 0})
+    pool = Pool({slow: 3, echo: 0}, {})
     for service in (slow, echo):
         service.pools.append(pool)
     one, two = an_executor(pool, 100), an_executor(pool, 100)
@@ -300,7 +312,199 @@ def test_what_waits_with_strikes_is_counted_wherever_it_leaves_the_queue() -> No
         service.requeue(struck)
     service.take_out(books, IntervalSet([(2, 2)]))
     assert service.struck == 2
-    service.slice(10)
+    next_slice(service, 10)
     assert service.struck == 1
     service.clear(books)
     assert service.struck == 0
+
+
+# -- who goes first, and who gets the spare executor ----------------------------------------------
+
+
+def leased_to(executor: Executor) -> list[Books]:
+    return [lease.run.books for lease in executor.leases]
+
+
+def fill(pool: Pool, books: Books, first: int = 1, count: int = 1_000) -> None:
+    """Have a client ask more than all executors take."""
+    books.service.queue(books, a_run(books, first, count))
+    pool.dispatch(0.0)
+    assert books.service.waiting
+
+
+def test_a_flood_never_gets_the_spare_executor_and_whoever_has_nothing_does() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    executor, spare = an_executor(pool, 100), an_executor(pool, 100, is_spare=True)
+    flood, honest = books_for(service, 1), books_for(service, 2)
+    fill(pool, flood)
+    assert (set(leased_to(executor)), leased_to(spare)) == ({flood}, [])
+    service.queue(honest, a_run(honest, 1, 1))
+    assert pool.dispatch(0.0) == [spare]
+    assert leased_to(spare) == [honest]
+
+
+def test_a_spare_executor_does_nothing_while_another_one_is_idle() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    spare, executor = an_executor(pool, 100, is_spare=True), an_executor(pool, 100)
+    assert pool.idle_count == 1
+    books = books_for(service)
+    service.queue(books, a_run(books, 1, 1))
+    assert pool.dispatch(0.0) == [executor]
+    assert spare.in_flight == 0
+
+
+def test_a_spare_executor_does_nothing_while_one_of_another_pool_is_idle() -> None:
+    service, other = Service("echo", 0.0), Service("other", 0.0)
+    pool, other_pool = a_pool(service), a_pool(service, other)
+    spare, executor = an_executor(pool, 100, is_spare=True), an_executor(other_pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 1, 1))
+    assert pool.dispatch(0.0) == []
+    assert other_pool.dispatch(0.0) == [executor]
+    assert spare.in_flight == 0
+
+
+def test_a_spare_executor_has_one_slice_at_a_time() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    spare = an_executor(pool, 100, is_spare=True)
+    one, two = books_for(service, 1), books_for(service, 2)
+    service.queue(one, a_run(one, 1, 100))
+    service.queue(two, a_run(two, 1, 1))
+    pool.dispatch(0.0)
+    assert [lease.run.count for lease in spare.leases] == [limits.FIRST_SLICE_LINES]
+    pool.dispatch(0.0)
+    assert leased_to(spare) == [one]
+    spare.advance(spare.leases[0], limits.FIRST_SLICE_LINES)
+    pool.update(spare)
+    pool.dispatch(0.0)
+    assert leased_to(spare) == [two], "she had her turn before, though both have nothing leased"
+
+
+def test_what_a_client_has_leased_of_any_service_counts() -> None:
+    echo, other = Service("echo", 0.0), Service("other", 0.0)
+    pool = a_pool(echo, other)
+    executor, spare = an_executor(pool, 100), an_executor(pool, 100, is_spare=True)
+    client = Client(b"c" * 16, 1)
+    flood, further = books_of(client, echo), books_of(client, other)
+    fill(pool, flood)
+    other.queue(further, a_run(further, 1, 1))
+    assert pool.dispatch(0.0) == []
+    assert spare.in_flight == 0
+    for run in reversed(executor.end_leases(position=0)):
+        echo.requeue(run)
+    executor.credit = 0
+    pool.update(executor)
+    assert (further in other.unserved, flood in echo.unserved) == (True, True)
+    assert pool.dispatch(0.0) == [spare]
+
+
+def test_who_has_nothing_leased_any_more_has_pools_looked_at_that_have_a_spare_executor() -> None:
+    echo, other = Service("echo", 0.0), Service("other", 0.0)
+    pool, other_pool = a_pool(echo), a_pool(other)
+    executor = an_executor(pool, 100)
+    client = Client(b"c" * 16, 1)
+    books, further = books_of(client, echo), books_of(client, other)
+    echo.queue(books, a_run(books, 1, 1))
+    pool.dispatch(0.0)
+    other.queue(further, a_run(further, 1, 1))
+    assert further in other.served
+    executor.advance(executor.leases[0], 1)
+    assert further in other.unserved
+    assert list(other_pool._stirred) == [other_pool]
+
+
+def test_a_client_that_has_nothing_leased_comes_before_those_that_have() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    executor = an_executor(pool, 100)
+    flood, late = books_for(service, 1), books_for(service, 2)
+    fill(pool, flood)
+    service.queue(late, a_run(late, 1, 1))
+    executor.advance(executor.leases[0], limits.FIRST_SLICE_LINES)
+    pool.update(executor)
+    pool.dispatch(0.0)
+    assert leased_to(executor) == [flood, late]
+
+
+def test_a_client_that_holds_an_executor_up_comes_after_those_that_do_not() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    held_up, executor = an_executor(pool, 100), an_executor(pool, 1)
+    patient, hostile = books_for(service, 1), books_for(service, 2)
+    for books in (hostile, patient):
+        service.queue(books, a_run(books, 1, 100))
+    pool.dispatch(0.0)
+    held_up.hold_up(hostile.client)
+    pool.update(held_up)
+    executor.credit = 100
+    for _ in range(4):
+        executor.load_s = 0.0
+        pool.update(executor)
+        pool.dispatch(0.0)
+    assert set(leased_to(executor)) == {patient}
+
+
+def test_where_only_those_wait_that_hold_executors_up_they_are_served() -> None:
+    services = [Service(name, 0.0) for name in "abc"]
+    pool = a_pool(*services)
+    held_up, executor = an_executor(pool, 100), an_executor(pool, 0)
+    client = Client(b"c" * 16, 1)
+    for service in services:
+        books = books_of(client, service)
+        service.queue(books, a_run(books, 1, 100))
+    pool.dispatch(0.0)
+    held_up.hold_up(client)
+    pool.update(held_up)
+    turns = []
+    executor.credit = 100
+    for _ in range(6):
+        executor.end_leases(position=0)
+        pool.update(executor)
+        executor.load_s = limits.SLICE_S
+        pool.dispatch(0.0)
+        turns.append(executor.leases[0].run.books.service.name)
+    assert sorted(turns) == [*"aabbcc"], "and their services take turns"
+
+
+def test_a_service_for_which_others_wait_comes_before_one_for_which_none_do() -> None:
+    slow, echo = Service("slow", 0.0), Service("echo", 0.0)
+    pool = a_pool(slow, echo)
+    held_up, executor = an_executor(pool, 1), an_executor(pool, 0)
+    hostile, patient = books_for(slow, 1), books_for(echo, 2)
+    slow.queue(hostile, a_run(hostile, 1, 50))
+    pool.dispatch(0.0)
+    held_up.hold_up(hostile.client)
+    pool.update(held_up)
+    echo.queue(patient, a_run(patient, 1, 50))
+    executor.credit = 100
+    pool.update(executor)
+    pool.dispatch(0.0)
+    assert set(leased_to(executor)) == {patient}
+
+
+def test_lines_of_an_async_service_go_to_the_spare_executor_where_no_other_has_room() -> None:
+    service = Service("slow", 0.0)
+    pool = a_pool(service, at_once=2)
+    executor, spare = an_executor(pool, 100), an_executor(pool, 100, is_spare=True)
+    one, two, three = (books_for(service, number) for number in (1, 2, 3))
+    for books in (one, two, three):
+        service.queue(books, a_run(books, 1, 1))
+        pool.dispatch(0.0)
+    assert (leased_to(executor), leased_to(spare)) == ([one, two], [three])
+
+
+def test_an_executor_that_is_spare_no_more_works_as_the_others_do() -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    spare = an_executor(pool, 100, is_spare=True)
+    books = books_for(service)
+    fill(pool, books)
+    assert len(spare.leases) == 1
+    spare.is_spare = False
+    pool.update(spare)
+    pool.dispatch(0.0)
+    assert len(spare.leases) == 2
+    assert pool.idle_count == 0

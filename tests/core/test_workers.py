@@ -82,7 +82,7 @@ def test_ended_leases_come_back_in_order_with_the_line_at_hand_charged() -> None
 def at_once(executor: Executor, lines: int) -> Service:
     """A service of which the executor works on so many lines at once."""
     service = Service("slow", 0.0)
-    executor.worker.pool = Pool({service: lines})
+    executor.worker.pool = Pool({service: lines}, {})
     return service
 
 
@@ -133,8 +133,22 @@ def test_beside_a_line_that_killed_an_executor_there_is_no_other() -> None:
 
 def test_an_executor_that_is_held_up_takes_nothing() -> None:
     executor = an_executor()
-    executor.is_held_up = True
-    assert executor.free == 0
+    client = Client(b"c" * 16, 1)
+    executor.hold_up(client)
+    assert (executor.free, executor.is_held_up, client.held_up) == (0, True, 1)
+    executor.go_on()
+    executor.go_on()
+    assert (executor.free, executor.is_held_up, client.held_up) == (100, False, 0)
+
+
+def test_it_is_held_up_by_one_client_at_a_time_and_by_none_once_it_has_ended() -> None:
+    executor = an_executor()
+    one, two = Client(b"1" * 16, 1), Client(b"2" * 16, 2)
+    executor.hold_up(one)
+    executor.hold_up(two)
+    assert (one.held_up, two.held_up) == (0, 1)
+    executor.end_leases(position=0)
+    assert (two.held_up, executor.is_held_up) == (0, False)
 
 
 def test_a_number_leads_to_its_lease_or_the_next_one() -> None:

@@ -34,33 +34,37 @@ def home(tmp_path: Path) -> Iterator[Home]:
         yield home
 
 
-@pytest.mark.parametrize("procs", [1, 3])
-def test_procs_says_how_many_executors_there_are(home: Home, procs: int) -> None:
+@pytest.mark.parametrize(("procs", "spares"), [(1, 0), (3, 1)])
+def test_procs_says_how_many_executors_there_are(home: Home, procs: int, spares: int) -> None:
     home.write_module(MODULE)
     home.serve()
     worker = home.work("mine:whoami", procs=procs)
     worker.wait_for(f"with {procs} executor")
-    assert len(executors(worker)) == procs
+    wait_until(lambda: len(executors(worker)) == procs + spares, "all, and a spare one of several")
+    with linebus.Client(home.address) as bus:
+        wait_until(lambda: bus.services()[0].executors == procs, "those that were asked for")
 
 
 def test_one_more_is_loaded_where_a_service_has_a_limit(home: Home) -> None:
     home.serve()
-    worker = home.work("gcd", procs=2)
-    wait_until(lambda: len(executors(worker)) == 3, "two executors and a spare one")
+    worker = home.work("gcd", procs=1)
+    wait_until(lambda: len(executors(worker)) == 2, "an executor and a spare one")
 
 
 def test_an_executor_that_dies_is_replaced_and_takes_part(home: Home) -> None:
     home.write_module(MODULE)
     home.serve()
     worker = home.work("mine:whoami", "mine:held")
+    wait_until(lambda: len(executors(worker)) == 3, "two executors and a spare one")
     before = executors(worker)
     os.kill(before[0], signal.SIGKILL)
     worker.wait_for("an executor is replaced: killed by SIGKILL")
-    wait_until(lambda: len(executors(worker)) == 2, "two executors")
+    wait_until(lambda: len(executors(worker)) == 3, "two executors and a spare one")
     new = set(executors(worker)) - set(before)
     assert len(new) == 1
-    os.kill(before[1], signal.SIGKILL)
-    worker.wait_for("an executor is replaced", 2)
+    for number, pid in enumerate(before[1:], 2):
+        os.kill(pid, signal.SIGKILL)
+        worker.wait_for("an executor is replaced", number)
     with linebus.Client(home.address) as bus:
         wait_until(lambda: int(bus.ask("whoami").text) in new, "an answer of the new executor")
 
@@ -68,11 +72,12 @@ def test_an_executor_that_dies_is_replaced_and_takes_part(home: Home) -> None:
 def test_children_that_died_are_reaped(home: Home) -> None:
     home.serve()
     worker = home.work("gcd", procs=3)
+    wait_until(lambda: len(executors(worker)) == 4, "three executors and a spare one")
     dead = executors(worker)
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
-    worker.wait_for("an executor is replaced", 3)
-    wait_until(lambda: len(executors(worker)) == 3, "three executors")
+    worker.wait_for("an executor is replaced", 4)
+    wait_until(lambda: len(executors(worker)) == 4, "three executors and a spare one")
     assert zombies(worker.pid) == []
     assert not set(children(worker.pid)) & set(dead)
     assert home.ask("gcd 12 18").out == ["gcd for 12 18 is 6"]

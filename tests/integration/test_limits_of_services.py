@@ -276,7 +276,7 @@ def test_each_executor_is_set_up_once_and_ends_that_at_sigterm(home: Home) -> No
     with linebus.Client(home.address) as bus:
         lines = ["prepared x", "prepared_too"] * 20
         assert {reply.text for reply in bus.map(lines)} == {"x True", "True"}
-    wait_until(lambda: len(pids_in(home.folder / "set-up")) == 2, "both are set up")
+    wait_until(lambda: len(pids_in(home.folder / "set-up")) == 3, "both, and the spare one")
     pids = executors(worker)
     assert sorted(pids_in(home.folder / "set-up")) == pids
     assert pids_in(home.folder / "ended") == []

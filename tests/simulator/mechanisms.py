@@ -17,6 +17,7 @@ import pytest
 from linebus.client.session import ClientSession, Stream
 from linebus.core.broker import Broker
 from linebus.core.clients import Client
+from linebus.core.dispatch import Pool, Service
 from linebus.core.endings import Endings
 from linebus.core.intervals import IntervalSet
 from linebus.core.ledger import Ledger
@@ -285,7 +286,24 @@ def skipped_lines_dropped(patch: Patch) -> None:
 
 def held_up(patch: Patch) -> None:
     """Lines go to an executor that is long at one."""
-    patch.setattr(Executor, "is_held_up", property(lambda _self: False, nothing))
+    patch.setattr(Executor, "hold_up", nothing)
+
+
+def spare(patch: Patch) -> None:
+    """Nobody gets the spare executors."""
+    patch.setattr(Pool, "_next_unserved", nothing)
+
+
+def spare_when_served(patch: Patch) -> None:
+    """Who has had all replies, and waits for something else, is looked at when something comes."""
+    usual = Service.change_ring
+
+    def change_ring(self: Service, books: Any) -> None:  # noqa: ANN401
+        pools, self.pools = self.pools, []
+        usual(self, books)
+        self.pools = pools
+
+    patch.setattr(Service, "change_ring", change_ring)
 
 
 def leases_ended(patch: Patch) -> None:
@@ -440,6 +458,8 @@ MECHANISMS: dict[str, Callable[[Patch], None]] = {
     "… and not begun": skipped_lines_dropped,
     "executors hear what was taken back": taken_back_told,
     "nothing goes to an executor that is long at a line": held_up,
+    "spare executors work for who has nothing leased": spare,
+    "… also once what it had leased has ended": spare_when_served,
     "guardians tell of deaths": deaths_told,
     "ended leases are queued again": leases_ended,
     "grace at the start of a server": start_grace,

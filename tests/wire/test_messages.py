@@ -20,7 +20,7 @@ OFFER = m.Offer("gcd", "gcd A B", "The greatest common divisor.", "a: int -> int
 EXAMPLES: list[tuple[m.Message, list[object]]] = [
     (m.ClientHello(1, SESSION, "me"), ["client", 1, SESSION, "me"]),
     (
-        m.WorkerHello(2, SESSION, "me", [OFFER], [KEY], discovered=True),
+        m.WorkerHello(2, SESSION, "me", [OFFER], [KEY], discovered=True, spares=[KEY]),
         [
             "worker",
             2,
@@ -29,6 +29,7 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
             [["gcd", "gcd A B", OFFER.doc, OFFER.signature, OFFER.example, 0]],
             [KEY],
             True,
+            [KEY],
         ],
     ),
     (
@@ -55,7 +56,7 @@ EXAMPLES: list[tuple[m.Message, list[object]]] = [
         ["replies", "gcd", 5, ["6", "usage"], [1], 3, 1, 0.5, 0.25],
     ),
     (m.Ended("gcd", 5, 2, "no_worker", "gone"), ["ended", "gcd", 5, 2, "no_worker", "gone"]),
-    (m.Vouch(KEY), ["vouch", KEY]),
+    (m.Vouch(KEY, is_spare=True), ["vouch", KEY, True]),
     (
         m.Lost(KEY, 7, "slow", STREAM, failed=True, ran_s=2.5, all_at_once=True),
         ["lost", KEY, 7, "slow", STREAM, True, 2.5, True],
@@ -125,6 +126,7 @@ SENSELESS: list[tuple[type[m.Message], int, object]] = [
     (m.WorkerHello, 5, [KEY[1:]]),
     (m.WorkerHello, 5, [KEY] * (limits.EXECUTORS_PER_WORKER_MAX + 1)),
     (m.WorkerHello, 6, 1),
+    (m.WorkerHello, 7, [KEY] * (limits.EXECUTORS_PER_WORKER_MAX + 1)),
     (m.ExecutorHello, 3, KEY + b"!"),
     (m.ExecutorHello, 4, b"x" * 1000),
     (m.ExecutorHello, 5, -1),
@@ -198,6 +200,13 @@ def test_a_part_too_few_is_refused(message: m.Message, listed: list[object]) -> 
 def test_a_newer_peer_may_add_parts_at_the_end(message: m.Message, listed: list[object]) -> None:
     data = msgspec.msgpack.encode([*listed, "new in linebus 9"])
     assert msgspec.msgpack.decode(data, type=type(message)) == message
+
+
+def test_where_nothing_is_said_of_spares_no_executor_is_one() -> None:
+    for kind, read in ((m.WorkerHello, "spares"), (m.Vouch, "is_spare")):
+        listed = next(listed for message, listed in EXAMPLES if type(message) is kind)
+        data = msgspec.msgpack.encode(listed[:-1])
+        assert not getattr(msgspec.msgpack.decode(data, type=kind), read)
 
 
 @pytest.mark.parametrize("kind", [m.Ask, m.Work])

@@ -65,7 +65,7 @@ class FakeChild:
         self.tells_files = tells_files
         self.link: object = None
         self.address = address
-        self.is_ready = self.is_spare = self.is_leaving = False
+        self.is_ready = self.is_spare = self.is_leaving = self.gives_way = False
         self.working_on: int | None = None
         self.report = self.control = FakePipe()
         self.key_hash = b"%032d" % self.report.descriptor
@@ -73,6 +73,9 @@ class FakeChild:
         self.watch = Watch(self.position, lambda: 0)
         self.is_killed = self.is_stopped = False
         self.ended = ""
+
+    def give_way(self) -> None:
+        self.gives_way = True
 
     def stop(self) -> None:
         self.is_stopped = True
@@ -95,18 +98,27 @@ class Household:
         self.news: list[News] = []
         self.guardian = Guardian(config, self.news.append)
         self.vouched: list[bytes] = []
+        self.vouched_as_spare: list[bytes] = []
         self.lost: list[m.Lost] = []
         self.handed_back: list[tuple[bytes, bytes, int]] = []
         session = self.guardian._session
-        monkeypatch.setattr(session, "vouch", self.vouched.append)
+        monkeypatch.setattr(session, "vouch", self._vouch)
         monkeypatch.setattr(session, "lost", self.lost.append)
         monkeypatch.setattr(session, "hand_back", lambda *told: self.handed_back.append(told))
         self.guardian._restart_at = [0.0] * executors
         self.guardian._start_children(0.0)
 
+    def _vouch(self, key_hash: bytes, *, is_spare: bool = False) -> None:
+        (self.vouched_as_spare if is_spare else self.vouched).append(key_hash)
+
     @property
     def children(self) -> list[Any]:
         return list(self.guardian._children.values())
+
+    @property
+    def regular(self) -> list[Any]:
+        """All but the spare one."""
+        return [child for child in self.children if not child.is_spare]
 
     @property
     def spares(self) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from linebus import limits
 from linebus.worker import pipes
 from linebus.worker.children import Child
 from tests.support import PATIENCE_S
@@ -141,6 +142,14 @@ def test_a_child_asked_to_stop_ends_with_success(start: Callable[..., Child]) ->
     child.stop()
     assert hear(child) is None
     assert child.process.wait(PATIENCE_S) == 0
+
+
+def test_a_child_that_gives_way_computes_at_a_lower_priority(start: Callable[..., Child]) -> None:
+    child = start()
+    hear(child)
+    child.give_way()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == ours + limits.EXECUTOR_NICENESS
 
 
 def test_a_child_ends_when_its_guardian_closes_the_pipe(start: Callable[..., Child]) -> None:

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 
 class Reloading(Household):
-    """A guardian of two executors that are at work."""
+    """A guardian of executors that are at work, two where nothing else is said."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, bounds: Any) -> None:  # noqa: ANN401
-        super().__init__(monkeypatch, 2, reloads=True)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        bounds: Any,  # noqa: ANN401
+        executors: int = 2,
+    ) -> None:
+        super().__init__(monkeypatch, executors, reloads=True)
         self.changes: list[list[str]] = []
         sources = self.guardian._sources
         monkeypatch.setattr(
@@ -37,15 +42,11 @@ class Reloading(Household):
 
     @property
     def at_work(self) -> list[Any]:
-        return [each for each in self.children if each.link is not None and not each.is_leaving]
+        return [each for each in self.regular if each.link is not None and not each.is_leaving]
 
     @property
     def loading(self) -> list[Any]:
-        return [
-            each
-            for each in self.children
-            if each.link is None and not each.is_leaving and not each.is_spare
-        ]
+        return [each for each in self.regular if each.link is None and not each.is_leaving]
 
     def change(self) -> None:
         self.changes.append(["/here/mine.py"])
@@ -80,7 +81,7 @@ def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Reloading
 def test_executors_tell_their_files_and_connect_once_they_are_adopted(house: Reloading) -> None:
     assert all(child.tells_files and child.address is None for child in house.children)
     told = [pipes.Connect("tcp://127.0.0.1:1")]
-    assert [child.control.told for child in house.children] == [told, told]
+    assert [child.control.told for child in house.regular] == [told, told]
 
 
 def test_one_more_is_started_before_one_is_stopped_and_never_fewer_are_at_work(
@@ -104,7 +105,7 @@ def test_one_more_is_started_before_one_is_stopped_and_never_fewer_are_at_work(
     assert second.is_stopped
     house.end_those_that_leave()
     house.turn()
-    assert house.children == [candidate, another]
+    assert house.regular == [candidate, another]
     assert house.guardian._former == []
     assert house.guardian._restart_at == []
 
@@ -170,7 +171,7 @@ def test_a_change_while_executors_are_replaced_replaces_all(house: Reloading) ->
     house.turn()
     house.change()
     house.finish()
-    assert len(house.children) == 2
+    assert len(house.regular) == 2
     assert first not in house.children
     assert house.guardian._former == []
 
@@ -203,7 +204,7 @@ def test_where_no_process_is_to_be_had_the_next_change_tries_again(
     monkeypatch.setattr(module, "Child", none)
     house.change()
     house.turn()
-    assert house.children == house.before
+    assert house.regular == house.before
     monkeypatch.setattr(module, "Child", FakeChild)
     house.change()
     assert len(house.loading) == 1
@@ -229,9 +230,43 @@ def test_one_that_loads_something_else_than_is_offered_takes_over_by_itself(
     assert [offer.name for offer in house.guardian._session.offers] == ["lcm"]
 
 
-def test_a_spare_of_before_the_change_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_spare_of_before_the_change_finishes_its_line_and_goes(house: Reloading) -> None:
+    [spare] = house.spares
+    house.ready(spare, UNBOUNDED)
+    former = house.guardian._native
+    house.change()
+    assert not spare.is_stopped
+    house.ready(house.loading[0], UNBOUNDED)
+    assert (spare.is_stopped, spare.is_killed, spare.link) == (True, False, former)
+    [another] = [each for each in house.spares if not each.is_leaving]
+    house.ready(another, UNBOUNDED)
+    assert another.link is house.guardian._native
+    house.finish()
+    assert house.spares == [another]
+    assert house.guardian._former == []
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["before the change", "after it"])
+def test_a_spare_that_nobody_uses_yet_is_loaded_anew(house: Reloading, is_late: bool) -> None:
+    [spare] = house.spares
+    house.change()
+    [candidate] = house.loading
+    if is_late:
+        house.end(spare, house.now)
+        house.turn()
+        [spare] = house.spares
+        house.ready(spare, UNBOUNDED, name="lcm")
+    house.ready(candidate, UNBOUNDED, name="lcm")
+    assert spare.is_killed
+    assert spare.link is None
+    assert len([each for each in house.spares if not each.is_leaving]) == 1
+
+
+def test_a_spare_of_before_the_change_replaces_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
-    house = Reloading(monkeypatch, BOUNDED)
+    house = Reloading(monkeypatch, BOUNDED, executors=1)
     try:
         [spare] = house.spares
         house.ready(spare, BOUNDED)

@@ -89,7 +89,8 @@ def add_procs(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=process.cores(),
         metavar="N",
-        help="executors, each a process of its own (default: one per core, %(default)s here)",
+        help="executors, each a process of its own (default: one per core, %(default)s here);"
+        " from 2 on a spare one beside them, for who would wait for all others",
     )
 
 
@@ -138,8 +139,6 @@ def size(text: str) -> int:
 
 def _count(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= number <= limits.EXECUTORS_PER_WORKER_MAX:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a number from 1 to {limits.EXECUTORS_PER_WORKER_MAX}"
-        )
+    if not 1 <= number <= limits.PROCS_MAX:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {limits.PROCS_MAX}")
     return number

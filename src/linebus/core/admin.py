@@ -167,7 +167,7 @@ class Admin:
             service.offer.signature,
             service.offer.example,
             tuple(map(_worker, _first(workers))),
-            sum(each is not None for worker in workers for each in worker.vouched.values()),
+            sum(worker.executors_at_work for worker in workers),
             service.waiting,
             is_plain,
         )

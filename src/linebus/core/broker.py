@@ -18,7 +18,7 @@ from linebus import limits
 from linebus.core.admin import OFFERS, Admin, Counts
 from linebus.core.clients import Books, Client
 from linebus.core.directory import Directory
-from linebus.core.dispatch import Pool, Service
+from linebus.core.dispatch import Service
 from linebus.core.effects import Effects
 from linebus.core.endings import Endings
 from linebus.core.ledger import Ledger
@@ -72,7 +72,6 @@ class Broker:
         }
         self._vouchers: dict[bytes, Worker] = {}
         self._directory = Directory()
-        self._stirred: dict[Pool, None] = {}
         self._ledger = Ledger()
         self._timers = Timers()
         self.plain = PlainSide(self.effects, self._timers, self._directory, self._accept, echo=echo)
@@ -87,7 +86,6 @@ class Broker:
             self._timers,
             self._directory,
             self.plain.offers,
-            self._stirred,
             grace_until,
         )
         self._returns = Returns(self._ledger, self._endings)
@@ -138,7 +136,7 @@ class Broker:
             )
             self._directory.join(worker, hello.services, now)
             self._timers.set(now + self._silence_s(), Cause.WORKER_SILENT, worker)
-        self._vouch_only_for(worker, hello.executors, now)
+        self._vouch_only_for(worker, hello.executors, now, hello.spares)
         token = self._fresh_token()
         greeting = m.WorkerGreeting(hello.nonce, token, self._heartbeat_s())
         self._attach(worker, route, token, greeting, now)
@@ -255,7 +253,7 @@ class Broker:
             case m.HandBack() if isinstance(session, Worker):
                 self._hand_back(session, message, now)
             case m.Vouch() if isinstance(session, Worker):
-                return self._vouch(session, message.executor)
+                return self._vouch(session, message.executor, is_spare=message.is_spare)
             case m.Heartbeat():
                 session.heartbeat = m.Heartbeat(self._heartbeat_s())
                 self._ledger.with_news[session] = None
@@ -388,8 +386,7 @@ class Broker:
             self._ledger.finish(books, State.RECEIVED, Outcome.OVERLOADED, why, rest)
 
     def _counts(self) -> Counts:
-        vouched = (each for worker in self._workers.values() for each in worker.vouched.values())
-        executors = sum(executor is not None for executor in vouched)
+        executors = sum(worker.executors_at_work for worker in self._workers.values())
         return Counts(len(self._clients), len(self._workers), executors, self._ledger.held_bytes)
 
     def _service_for(self, name: str, now: float) -> Service | None:
@@ -420,19 +417,26 @@ class Broker:
 
     # -- workers -----------------------------------------------------------------------------
 
-    def _vouch_only_for(self, worker: Worker, key_hashes: list[bytes], now: float) -> None:
+    def _vouch_only_for(
+        self, worker: Worker, key_hashes: list[bytes], now: float, spares: Container[bytes] = ()
+    ) -> None:
         wanted = set(key_hashes)
         for key_hash in [each for each in worker.vouched if each not in wanted]:
             self._forget_executor(worker, key_hash, now)
         for key_hash in key_hashes:
-            self._vouch(worker, key_hash)
+            self._vouch(worker, key_hash, is_spare=key_hash in spares)
 
-    def _vouch(self, worker: Worker, key_hash: bytes) -> str | None:
-        if len(worker.vouched) >= limits.EXECUTORS_PER_WORKER_MAX:
+    def _vouch(self, worker: Worker, key_hash: bytes, *, is_spare: bool) -> str | None:
+        is_known = key_hash in worker.vouched
+        if not is_known and len(worker.vouched) >= limits.EXECUTORS_PER_WORKER_MAX:
             return "a worker vouches for more executors than allowed"
         has_room = key_hash in self._vouchers or len(self._vouchers) < limits.EXECUTORS_MAX
         if has_room and self._vouchers.setdefault(key_hash, worker) is worker:
-            worker.vouched.setdefault(key_hash, None)
+            executor = worker.vouched.setdefault(key_hash, None)
+            (worker.spares.add if is_spare else worker.spares.discard)(key_hash)
+            if executor is not None and executor.is_spare != is_spare:
+                executor.is_spare = is_spare
+                self._stir(executor)
         return None
 
     def _lost(self, worker: Worker, lost: m.Lost, now: float) -> None:
@@ -453,6 +457,7 @@ class Broker:
         self, worker: Worker, key_hash: bytes, now: float, lost: m.Lost | None = None
     ) -> None:
         executor = worker.vouched.pop(key_hash, None)
+        worker.spares.discard(key_hash)
         if self._vouchers.get(key_hash) is worker:
             del self._vouchers[key_hash]
         if executor is not None:
@@ -476,7 +481,7 @@ class Broker:
         pool = executor.worker.pool
         assert pool is not None, "executors belong to workers that were greeted"
         pool.update(executor)
-        self._stirred[pool] = None
+        pool.stir()
         if executor.route is not None:
             self._ledger.with_news[executor] = None
 
@@ -593,8 +598,8 @@ class Broker:
         """Lease waiting lines to executors with credit; called once a round, after receiving."""
         if self._is_draining:
             return
-        stirred = self._stirred.copy()
-        self._stirred.clear()
+        stirred = self._directory.stirred.copy()
+        self._directory.stirred.clear()
         goes_on = bool(stirred)
         while goes_on:  # until no pool waits for another one to take its share first
             goes_on = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Books:
     """What the broker knows of one client's lines to one service."""
 
-    __slots__ = ("client", "holders", "in_ring", "kept", "lines_held", "queue", "seen", "service")
+    __slots__ = ("client", "holders", "kept", "lines_held", "queue", "seen", "service")
 
     def __init__(self, client: Client, service: Service) -> None:
         """Start with nothing seen."""
@@ -36,8 +36,25 @@ class Books:
         self.kept: dict[int, tuple[Entry, int]] = {}
         self.queue: deque[Run] = deque()
         self.holders: Counter[Executor] = Counter()  # who holds leases on lines of these books
-        self.in_ring = False
         self.lines_held = 0
+
+    def lease(self, executor: Executor, leases: int = 1) -> None:
+        """Count leases that an executor holds on lines of these books from now on."""
+        self.holders[executor] += leases
+        client = self.client
+        client.leases += leases
+        if client.queues and client.leases == leases:
+            client.change_rings()
+
+    def let_go(self, executor: Executor) -> None:
+        """Count a lease less."""
+        self.holders[executor] -= 1
+        if not self.holders[executor]:
+            del self.holders[executor]
+        client = self.client
+        client.leases -= 1
+        if client.queues and not client.leases:
+            client.change_rings()
 
     def hold(self, lines: int) -> None:
         """Count lines that are queued, leased or kept from now on (or, below 0, no more)."""
@@ -97,6 +114,9 @@ class Client(Session):
         self.lines_held = 0
         self.held_bytes = 0
         self.gaps = 0  # intervals of seen numbers, in all books
+        self.leases = 0  # on its lines, in all books
+        self.queues = 0  # how many of its books have lines that wait
+        self.held_up = 0  # executors that are long at a line of its
         self._unsent: dict[int, Entry] = {}  # by identity, so that an acknowledged one can go
         self._is_back = False
         self._counted_since = 0.0
@@ -120,6 +140,12 @@ class Client(Session):
                 return None
             books = self.books[service.name] = Books(self, service)
         return books
+
+    def change_rings(self) -> None:
+        """Have its queues wait in the other rings: now it has something leased, or nothing."""
+        for books in self.books.values():
+            if books.queue:
+                books.service.change_ring(books)
 
     def close_idle_books(self) -> None:
         """Close the books without a line in them."""

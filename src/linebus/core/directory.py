@@ -30,6 +30,7 @@ class Directory:
         self._services: dict[str, Service] = {}
         self._expected: dict[str, Service] = {}
         self._pools: dict[tuple[tuple[str, int], ...], Pool] = {}
+        self.stirred: dict[Pool, None] = {}  # where something may be leased
         self._suggestions = Suggestions()
         self._offered: list[str] | None = None  # sorted, while it is known
 
@@ -91,7 +92,7 @@ class Directory:
         key = tuple(sorted({offer.name: offer.at_once for offer in offers}.items()))
         pool = self._pools.get(key)
         if pool is None:
-            pool = Pool({self._services[name]: at_once for name, at_once in key})
+            pool = Pool({self._services[name]: at_once for name, at_once in key}, self.stirred)
             self._pools[key] = pool
             for service in pool.services:
                 service.pools.append(pool)

@@ -4,17 +4,25 @@ A pool is all executors that offer the same services, so there are few pools how
 executors there are. Executors without work come first; services of a pool take turns, and so do
 the clients of a service, a slice at a time. A slice is as long as SLICE_S of work, by what lines of
 the service have cost lately.
+
+Whoever asks a line now and then does not wait for those who ask a million, or for hours. A client
+that has nothing leased comes before those that have, and one that is served by an executor that is
+held up comes last. A spare executor works only where all others do, a slice at a time, and only for
+a client that has nothing leased: so a flood never gets it.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from linebus.core.clients import Books
     from linebus.core.intervals import IntervalSet
     from linebus.core.runs import Run
@@ -29,7 +37,12 @@ _COST_LEAST_S = 1e-8
 
 
 class Service:
-    """A named kind of work: who offers it, and the clients' queues that wait for it."""
+    """A named kind of work: who offers it, and the clients' queues that wait for it.
+
+    The queues take turns in two rings: `unserved` are those of clients that have nothing leased
+    now, of any service, `served` all others. The order of a ring is that of the turns, and whatever
+    leaves one does so at one step, however many wait.
+    """
 
     __slots__ = (
         "absent_at",
@@ -42,8 +55,9 @@ class Service:
         "name",
         "offer",
         "pools",
-        "ring",
+        "served",
         "struck",
+        "unserved",
         "waiting",
     )
 
@@ -56,7 +70,8 @@ class Service:
         self.absent_at = now
         self.is_own = False  # the broker answers it itself
         self.is_awaited = False  # a timer is set for the end of a grace
-        self.ring: deque[Books] = deque()
+        self.unserved: OrderedDict[Books, None] = OrderedDict()
+        self.served: OrderedDict[Books, None] = OrderedDict()
         self.waiting = 0
         self.struck = 0  # runs that wait and have strikes
         self.askers = 0  # clients that have books for it
@@ -88,57 +103,93 @@ class Service:
         """How many lines are dispatched at a time: one where their replies come in any order."""
         return 1 if at_once else int(limits.SLICE_S / self.line_load_s(at_once))
 
+    def queues(self) -> Iterator[Books]:
+        """Return the books with lines that wait."""
+        return chain(self.unserved, self.served)
+
     def queue(self, books: Books, run: Run) -> None:
         """Put a run at the end of its client's queue."""
         self.waiting += run.count
-        last = books.queue[-1] if books.queue else None
-        # Without workers runs stay apart, since each line has a grace of its own.
-        if not self.pools or last is None or not last.extend(run):
+        if not books.queue:
+            self._join_ring(books)
             books.queue.append(run)
-        self._join_ring(books)
+        # Without workers runs stay apart, since each line has a grace of its own.
+        elif not self.pools or not books.queue[-1].extend(run):
+            books.queue.append(run)
 
     def requeue(self, run: Run) -> None:
         """Put a run whose lease ended back at the front of its client's queue."""
         self.waiting += run.count
         self.struck += run.strikes > 0
+        if not run.books.queue:
+            self._join_ring(run.books)
         run.books.queue.appendleft(run)
-        self._join_ring(run.books)
+
+    def _ring(self, books: Books) -> OrderedDict[Books, None]:
+        return self.served if books.client.leases else self.unserved
 
     def _join_ring(self, books: Books) -> None:
-        if not books.in_ring:
-            books.in_ring = True
-            self.ring.append(books)
+        self._ring(books)[books] = None
+        books.client.queues += 1
 
-    def slice(self, count: int) -> Run:
-        """Cut at most `count` lines off the run whose client's turn it is."""
-        books = self.ring.popleft()
-        self.struck -= books.queue[0].strikes > 0
+    def _leave_ring(self, books: Books) -> None:
+        del self._ring(books)[books]
+        books.client.queues -= 1
+
+    def change_ring(self, books: Books) -> None:
+        """Have books wait in the ring that is now theirs, not in the other one."""
+        ring = self._ring(books)
+        if ring is self.served:
+            del self.unserved[books]
+        else:
+            del self.served[books]
+            for pool in self.pools:  # its spare executor may take what the others have no room for
+                pool.stir()
+        ring[books] = None
+
+    @property
+    def is_only_holding_up(self) -> bool:
+        """Whether none wait but clients at whose lines executors are long."""
+        return not self.unserved and all(books.client.held_up for books in self.served)
+
+    @property
+    def turn(self) -> Books:
+        """Whose turn it is."""
+        for books in self.unserved:
+            return books
+        # As many as there are executors held up are passed over, at most.
+        for books in self.served:
+            if not books.client.held_up:
+                return books
+        return next(iter(self.served))
+
+    def slice(self, count: int, books: Books) -> Run:
+        """Cut at most `count` lines off the front of a client's queue: it has had its turn."""
         run = books.queue[0]
+        self.struck -= run.strikes > 0
         if run.count <= count:
             books.queue.popleft()
         else:
             run = run.cut(count)
         if books.queue:
-            self.ring.append(books)
+            self._ring(books).move_to_end(books)
         else:
-            books.in_ring = False
+            self._leave_ring(books)
         self.waiting -= run.count
         return run
 
-    def turn_to(self, *, struck: bool) -> bool:
-        """Make it the turn of a run with strikes, or of one without; False: none such waits."""
-        for books in self.ring:
+    def first_run(self, *, struck: bool) -> Books | None:
+        """Return books with a run that has strikes, or with one that has none, in front."""
+        for books in self.queues():
             for index, run in enumerate(books.queue):
                 if (run.strikes > 0) == struck:
                     books.queue.rotate(-index)
-                    self.ring.remove(books)
-                    self.ring.appendleft(books)
-                    return True
-        return False
+                    return books
+        return None
 
     def next_grace_over(self, grace_s: float) -> float:
         """Return when the grace of what waits longest is over, without workers."""
-        oldest = min(run.received_at for books in self.ring for run in books.queue)
+        oldest = min(run.received_at for books in self.queues() for run in books.queue)
         return max(self.absent_at, oldest) + grace_s
 
     def take_out(self, books: Books, lines: IntervalSet) -> list[Run]:
@@ -148,21 +199,19 @@ class Service:
         for run in books.queue:
             for part, is_meant in run.divide(lines):
                 (taken if is_meant else kept).append(part)
+        if books.queue and not kept:
+            self._leave_ring(books)
         books.queue = deque(kept)
         self._leave(taken)
-        if books.in_ring and not kept:
-            self.ring.remove(books)
-            books.in_ring = False
         return taken
 
     def clear(self, books: Books) -> list[Run]:
         """Take a client's whole queue out; return its runs."""
         runs = list(books.queue)
+        if runs:
+            self._leave_ring(books)
         books.queue.clear()
         self._leave(runs)
-        if books.in_ring:
-            self.ring.remove(books)
-            books.in_ring = False
         return runs
 
     def _leave(self, runs: list[Run]) -> None:
@@ -173,65 +222,114 @@ class Service:
 class Pool:
     """All executors that offer the same services, each as many lines `at_once` of them."""
 
-    def __init__(self, at_once: dict[Service, int]) -> None:
-        """Start without executors."""
+    def __init__(self, at_once: dict[Service, int], stirred: dict[Pool, None]) -> None:
+        """Start without executors; in `stirred` are the pools that may have something to lease."""
+        self._stirred = stirred
         self.workers: set[Worker] = set()
         self.at_once = at_once
         self.services = deque(at_once)
         self._reserved: Executor | None = None  # it gets nothing until it is idle
         self._idle: dict[Executor, None] = {}
         self._partly: dict[Executor, None] = {}
+        self._spares: dict[Executor, None] = {}  # those without work
 
     @property
     def idle_count(self) -> int:
-        """How many executors have nothing to do and credit."""
+        """How many executors have nothing to do and credit, the spare ones apart."""
         return len(self._idle)
+
+    def stir(self) -> None:
+        """Have it looked at in this round: something may be leased now."""
+        self._stirred[self] = None
 
     def update(self, executor: Executor) -> None:
         """Note how much an executor can take now."""
         self._idle.pop(executor, None)
         self._partly.pop(executor, None)
+        self._spares.pop(executor, None)
         if executor.free > 0:
-            (self._partly if executor.leases else self._idle)[executor] = None
+            if not executor.is_spare:
+                (self._partly if executor.leases else self._idle)[executor] = None
+            elif not executor.leases:
+                self._spares[executor] = None
 
     def dispatch(self, now: float) -> list[Executor]:
         """Lease slices while an executor has credit and a run waits; return who got some."""
         granted: dict[Executor, None] = {}
         passed: set[Service] = set()
-        while (self._idle or self._partly) and (service := self._next_service(passed)):
+        while True:
+            if self._spares and not self._idle and (unserved := self._next_unserved()):
+                self._grant(next(iter(self._spares)), unserved, 1, now, granted)
+                continue
+            if not (self._idle or self._partly) or not (service := self._next_service(passed)):
+                break
             takers = sum(pool.idle_count for pool in service.pools)
             if takers and not self._idle:
                 break  # an idle executor of another pool comes first
-            at_once = self.at_once[service]
-            if at_once and service.struck and not self._turn_for_struck(service):
+            books: Books | None = service.turn
+            if self.at_once[service] and service.struck:
+                books = self._turn_for_struck(service)
+            if books is None:
                 passed.add(service)
                 continue
-            executor = next(iter(self._idle or self._partly))
-            share = -(-service.waiting // (takers or 1))
-            count = min(executor.free, share, service.slice_lines(at_once))
-            executor.grant(service.slice(count), now)
-            self.update(executor)
-            granted[executor] = None
+            self._grant(next(iter(self._idle or self._partly)), books, takers or 1, now, granted)
         return list(granted)
 
-    def _turn_for_struck(self, service: Service) -> bool:
+    def _grant(
+        self,
+        executor: Executor,
+        books: Books,
+        takers: int,
+        now: float,
+        granted: dict[Executor, None],
+    ) -> None:
+        """Lease the front of a client's queue to an executor, one of so many takers."""
+        service = books.service
+        share = -(-service.waiting // takers)
+        count = min(executor.free, share, service.slice_lines(self.at_once[service]))
+        executor.grant(service.slice(count, books), now)
+        self.update(executor)
+        granted[executor] = None
+
+    def _turn_for_struck(self, service: Service) -> Books | None:
         """Give a line with strikes to an idle executor, where nothing is beside it to be charged.
 
         While there is none, one of those at work gets nothing more, and the others go on with what
-        has no strikes; return whether there is any.
+        has no strikes; return whose turn it is, if there is any.
         """
         if self._idle:
-            return service.turn_to(struck=True)
+            return service.first_run(struck=True)
         if self._reserved is None or not self._reserved.is_reserved:
             self._reserved = next(iter(self._partly))
             self._reserved.is_reserved = True
             self.update(self._reserved)
-        return bool(self._partly) and service.turn_to(struck=False)
+        return service.first_run(struck=False) if self._partly else None
+
+    def _next_unserved(self) -> Books | None:
+        """Return books for the spare executor, whose client has nothing leased.
+
+        Lines of a service that works on several at once go to the others while these have room: it
+        is its worker who says how many go on at a time.
+        """
+        for _ in range(len(self.services)):
+            service = self.services[0]
+            self.services.rotate(-1)
+            has_room = self.at_once[service] and self._partly
+            is_elsewhere = has_room or any(pool.idle_count for pool in service.pools)
+            if service.unserved and not is_elsewhere:
+                return next(iter(service.unserved))
+        return None
 
     def _next_service(self, passed: set[Service]) -> Service | None:
+        """Return the service whose turn it is, last one for which only those wait that hold up."""
+        last: Service | None = None
         for _ in range(len(self.services)):
             service = self.services[0]
             self.services.rotate(-1)
             if service.waiting and service not in passed:
-                return service
-        return None
+                if not service.is_only_holding_up:
+                    return service
+                last = last or service
+        if last is not None:
+            self.services.rotate(-1 - self.services.index(last))
+        return last

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from linebus.core.clients import Books, Client
     from linebus.core.directory import Directory
-    from linebus.core.dispatch import Pool, Service
+    from linebus.core.dispatch import Service
     from linebus.core.ledger import Ledger
     from linebus.core.runs import Run
     from linebus.core.timers import Timers
@@ -37,8 +37,7 @@ _CANCELLED = dict.fromkeys(_EXPIRED, "the client does not want it any more")
 class Endings:
     """Ends requests, each with the outcome that the table of the lifecycle has for it.
 
-    `has_plain_workers` tells whether only plain workers offer a service; `stirred` collects the
-    pools for which lines wait again.
+    `has_plain_workers` tells whether only plain workers offer a service.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Endings:
         timers: Timers,
         directory: Directory,
         has_plain_workers: Callable[[str], bool],
-        stirred: dict[Pool, None],
         grace_until: float,
     ) -> None:
         """Give everyone until `grace_until` to come back to a broker that has just started."""
@@ -55,7 +53,6 @@ class Endings:
         self._timers = timers
         self._directory = directory
         self._has_plain_workers = has_plain_workers
-        self._stirred = stirred
         self.start_grace_until = grace_until
 
     # -- no worker ---------------------------------------------------------------------------
@@ -63,7 +60,7 @@ class Endings:
     def await_worker(self, service: Service, now: float) -> None:
         """See to it that what waits for a service is dispatched, or ends after the grace."""
         for pool in service.pools:
-            self._stirred[pool] = None
+            pool.stir()
         if not service.pools and not service.is_awaited:
             service.is_awaited = True
             at = now + limits.NO_WORKER_GRACE_S
@@ -99,7 +96,7 @@ class Endings:
     def _end_waiting(self, service: Service, now: float, grace_s: float) -> None:
         """End what has waited for a service without workers for at least the grace."""
         outcome, text = self.absence(service.name, now)
-        for books in list(service.ring):
+        for books in list(service.queues()):
             for run in service.clear(books):
                 if now >= run.received_at + grace_s:
                     self._end_queued(run, outcome, text)

@@ -78,7 +78,7 @@ class Returns:
         lease = executor.lease_at(hand_back.position)
         if lease is None or lease.first > hand_back.position:
             return  # it has got on meanwhile, and will not say any more what it has not begun
-        executor.is_held_up = True
+        executor.hold_up(lease.run.books.client)
         self._take_back(executor, hand_back.position + 1, now)
 
     def skipped(self, executor: Executor, skipped: m.Skipped, now: float) -> str | None:
@@ -86,7 +86,7 @@ class Returns:
         if skipped.first > executor.sent + 1:
             return "skips lines that were not sent"
         self._take_back(executor, skipped.first, now)
-        executor.is_held_up = False
+        executor.go_on()
         executor.outbox.append(TakenBack(executor.sent))
         passed_over = executor.sent + 1 - skipped.first  # which have ended there from now on
         executor.credit = max(executor.credit, skipped.credit + passed_over)

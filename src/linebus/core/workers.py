@@ -18,7 +18,7 @@ from linebus.wire.messages import Received, Stop, Work
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from linebus.core.clients import Books
+    from linebus.core.clients import Books, Client
     from linebus.core.dispatch import Pool
     from linebus.core.sessions import Route, Token
     from linebus.wire.messages import Message
@@ -36,7 +36,13 @@ class Worker(Session):
         self.program = program
         self.pool: Pool | None = None
         self.vouched: dict[bytes, Executor | None] = {}
+        self.spares: set[bytes] = set()  # of those that it vouches for
         self.has_stops = False  # some of what its executors hold has become void
+
+    @property
+    def executors_at_work(self) -> int:
+        """How many executors it has in session, the spare ones apart."""
+        return sum(each is not None and not each.is_spare for each in self.vouched.values())
 
     def attach(self, route: Route, token: Token, greeting: Message) -> None:
         """Go on at a new route; what was told there about void leases may not have come."""
@@ -68,7 +74,8 @@ class Executor(Session):
     `sent` is the number of the last line dispatched to it. `leases` are the intervals of what was
     sent and has neither been answered nor taken back, in order; `in_flight` counts their lines,
     `load_s` is about how long they will take. One that is held up is long at one line and will be
-    sent nothing until it has told how far it got.
+    sent nothing until it has told how far it got. A spare one works for whoever would wait for all
+    the others.
     """
 
     def __init__(
@@ -84,7 +91,8 @@ class Executor(Session):
         self.leases: list[Lease] = []
         self.in_flight = 0
         self.load_s = 0.0
-        self.is_held_up = False
+        self.is_spare = key_hash in worker.spares
+        self._held_up_by: Client | None = None  # whose line it is long at
         self.is_reserved = False  # for a line with strikes, once it is idle
         self._is_alone = False  # it has a line with strikes, and nothing shall be beside that
         self._told = 0
@@ -97,11 +105,28 @@ class Executor(Session):
         return self.leases[0].first - 1 if self.leases else self.sent
 
     @property
+    def is_held_up(self) -> bool:
+        """Whether it is long at one line."""
+        return self._held_up_by is not None
+
+    def hold_up(self, client: Client) -> None:
+        """Send it nothing: it is long at a line of this client's."""
+        self.go_on()
+        self._held_up_by = client
+        client.held_up += 1
+
+    def go_on(self) -> None:
+        """Note that it is not held up any more."""
+        if self._held_up_by is not None:
+            self._held_up_by.held_up -= 1
+            self._held_up_by = None
+
+    @property
     def free(self) -> int:
         """How many more lines of the next slice it may be sent now, 0 while it has two slices."""
         is_full = self.load_s > limits.SLICE_S + _ROUNDING_S
         is_kept_free = self._is_alone or (self.is_reserved and self.in_flight > 0)
-        if self.route is None or self.is_held_up or is_kept_free or is_full:
+        if self.route is None or self._held_up_by is not None or is_kept_free or is_full:
             return 0
         return min(self.credit - self.sent, limits.CREDIT_LINES_MAX - self.in_flight)
 
@@ -111,7 +136,7 @@ class Executor(Session):
         line_load_s = run.books.service.line_load_s(self._at_once(run))
         lease = Lease(self.sent + 1, run, max(0.0, now - run.received_at), line_load_s)
         self.leases.append(lease)
-        run.books.holders[self] += 1
+        run.books.lease(self)
         self.sent += run.count
         self.in_flight += run.count
         self.load_s += run.count * line_load_s
@@ -214,6 +239,7 @@ class Executor(Session):
         works on several.
         """
         runs: list[Run] = []
+        self.go_on()
         for lease in self.leases:
             self._let_go(lease)
             if all_at_once and self._at_once(lease.run):
@@ -241,7 +267,7 @@ class Executor(Session):
                 if is_meant:
                     part.run.is_void = True
                     voided.append(part.run)
-        books.holders[self] += len(leases) - len(self.leases)
+        books.lease(self, len(leases) - len(self.leases))
         self.leases = leases
         return voided
 
@@ -251,14 +277,11 @@ class Executor(Session):
         line = lease.run.first - lease.first
         parts = [part for part, _ in lease.divide(IntervalSet([(line + first, line + last)]))]
         self.leases[index : index + 1] = parts
-        lease.run.books.holders[self] += len(parts) - 1
+        lease.run.books.lease(self, len(parts) - 1)
         return parts
 
     def _let_go(self, lease: Lease) -> None:
-        holders = lease.run.books.holders
-        holders[self] -= 1
-        if not holders[self]:
-            del holders[self]
+        lease.run.books.let_go(self)
         if not self.in_flight:
             self.load_s, self._is_alone = 0.0, False
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from linebus import limits
 from linebus.client.order import Order
 from linebus.client.session import ClientSession
 from linebus.wire.messages import Lost, Offer, Stop
@@ -113,6 +114,7 @@ class ExecutorPeer:
         self.page = SharedPage(self.session)
         self.is_alive = True
         self.is_busy = False
+        self.is_spare = False
         self._world = world
         self._slice: Slice | None = None
         self._generation = 0
@@ -202,7 +204,10 @@ class ExecutorPeer:
 
 
 class GuardianPeer:
-    """A guardian with executors, and what they offer."""
+    """A guardian with executors, and what they offer.
+
+    As a real one it has a spare executor beside its own where these are several.
+    """
 
     def __init__(
         self, world: World, number: int, offered: Sequence[Offered], executors: int
@@ -217,14 +222,30 @@ class GuardianPeer:
         self.session.offer([each.offer for each in offered], world.now)
         for _ in range(executors):
             self.start_executor()
+        if executors >= limits.SPARE_PROCS_MIN:
+            self.start_executor(is_spare=True)
 
-    def start_executor(self) -> ExecutorPeer:
+    @property
+    def spare(self) -> ExecutorPeer | None:
+        """The spare executor, if it lives."""
+        return next((each for each in self.executors if each.is_spare), None)
+
+    def start_executor(self, *, is_spare: bool = False) -> ExecutorPeer:
         """Start an executor, vouched for and connected."""
         executor = self.world.new_executor(self)
-        self.session.vouch(executor.key_hash)
+        executor.is_spare = is_spare
+        self.session.vouch(executor.key_hash, is_spare=is_spare)
         self.executors.append(executor)
         executor.link.connect()
         return executor
+
+    def promote_spare(self) -> bool:
+        """Have the spare executor take the place of one that has ended; False: there is none."""
+        spare = self.spare
+        if spare is not None:
+            spare.is_spare = False
+            self.session.vouch(spare.key_hash)
+        return spare is not None
 
     def kill_executor(
         self, executor: ExecutorPeer, *, reason: str = "killed by SIGKILL", replace: bool = True
@@ -237,7 +258,7 @@ class GuardianPeer:
         stream = executor.session.stream
         self.session.lost(Lost(executor.key_hash, executor.position, reason, stream))
         if replace:
-            self.start_executor()
+            self.start_executor(is_spare=executor.is_spare or self.promote_spare())
 
     def heed_stops(self) -> bool:
         """Kill executors that hang at lines nobody waits for; return whether there were any."""

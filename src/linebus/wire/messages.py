@@ -72,7 +72,8 @@ class WorkerHello(Message, tag="worker"):
     """A worker's guardian opens its session, says what is offered and vouches for executors.
 
     `executors` holds the SHA-256 of the key of each executor that lives; `discovered` is true when
-    the guardian found the native way through the welcome line on worker_inputs.
+    the guardian found the native way through the welcome line on worker_inputs. `spares` are those
+    of the executors that work only for clients who would have to wait for all others.
     """
 
     nonce: Nonce
@@ -81,6 +82,7 @@ class WorkerHello(Message, tag="worker"):
     services: Annotated[list[Offer], Meta(min_length=1, max_length=limits.SERVICES_PER_WORKER_MAX)]
     executors: Annotated[list[Key], Meta(max_length=limits.EXECUTORS_PER_WORKER_MAX)]
     discovered: bool
+    spares: Annotated[list[Key], Meta(max_length=limits.EXECUTORS_PER_WORKER_MAX)] = []
 
 
 class ExecutorHello(Message, tag="executor"):
@@ -218,9 +220,13 @@ def count_of(entry: Entry) -> int:
 
 
 class Vouch(Message, tag="vouch"):
-    """The guardian vouches for a further executor by the SHA-256 of its key."""
+    """The guardian vouches for an executor by the SHA-256 of its key.
+
+    Said of one that it vouches for already, it tells whether that is a spare one from now on.
+    """
 
     executor: Key
+    is_spare: bool = False
 
 
 class Lost(Message, tag="lost"):

@@ -85,6 +85,12 @@ class Child:
     def _memory(self) -> int:
         return memory_of(self.process.pid, self.position.program_group())
 
+    def give_way(self) -> None:
+        """Have it compute at a lower priority than all that has to answer at once."""
+        process.lower_priority(os.PRIO_PROCESS, self.process.pid, limits.EXECUTOR_NICENESS)
+        if group := self.position.program_group():
+            process.lower_priority(os.PRIO_PGRP, group, limits.EXECUTOR_NICENESS)
+
     def stop(self) -> None:
         """Ask it to finish the line at hand and to end."""
         self.process.send_signal(signal.SIGTERM)

@@ -50,7 +50,8 @@ log = logging.getLogger("linebus.worker")
 class WorkerConfig:
     """What a worker offers and where: `address` of a server, or the exercise's two `ports`.
 
-    `references` are built-in services by name or module:object; `executors` their processes.
+    `references` are built-in services by name or module:object; `executors` their processes, to
+    which a spare one comes where they are several.
     Where there is a `program`, it is the one service and there are no references. A worker that
     `reloads` takes over changes of its services' source files.
     """
@@ -76,7 +77,8 @@ class Guardian:
         self._context = new_context()
         self._children: dict[int, Child] = {}
         self._restart_at: list[float] = []
-        self._has_spare = False  # another executor than those at work waits
+        self._has_spare = False  # there is one executor more than work
+        self._spare_at = inf  # when another spare one is started
         self._watched_until = 0.0
         self._restart_s = 0.0
         self._failures = 0
@@ -156,7 +158,7 @@ class Guardian:
 
     def _patience_ms(self, now: float) -> int | None:
         links = self._links
-        at = min([self._stop_at, *self._restart_at, self._tell_absence_at])
+        at = min([self._stop_at, *self._restart_at, self._spare_at, self._tell_absence_at])
         at = min([at, self._sources.next_deadline(), *[x.session.next_deadline() for x in links]])
         if self._watched_until:
             is_pausing = any(child.watch.is_pausing for child in self._children.values())
@@ -176,6 +178,9 @@ class Guardian:
     def _start_children(self, now: float) -> None:
         if self._signals.received:
             self._restart_at.clear()
+            self._spare_at = inf
+        if self._spare_at <= now:
+            self._keep_spare(now)
         for _ in [at for at in self._restart_at if at <= now]:
             # What it loads may offer something else: then it is for another session.
             address = None if self._config.reloads else self._native.address
@@ -188,7 +193,9 @@ class Guardian:
 
     def _vouch(self, child: Child) -> None:
         child.link = self._native
-        self._session.vouch(child.key_hash)
+        if self._shares_spare and not child.is_spare:
+            child.give_way()
+        self._session.vouch(child.key_hash, is_spare=child.is_spare)
 
     def _start_child(self, address: str | None, now: float) -> Child | None:
         try:
@@ -212,7 +219,11 @@ class Guardian:
             self._restart_at.append(now + after_s)
             return
         spare.is_spare = False
-        self._adopt(spare)
+        if spare.link is None:
+            self._adopt(spare)
+        else:
+            spare.link.session.vouch(spare.key_hash)
+            spare.give_way()
         self._keep_spare(now)
 
     def _adopt(self, child: Child) -> None:
@@ -221,12 +232,24 @@ class Guardian:
         if self._native.address is not None:
             child.control.write(pipes.Connect(self._native.address))
 
+    @property
+    def _shares_spare(self) -> bool:
+        """Whether the spare executor is the server's to use, not only loaded.
+
+        Beside a single executor it is not: one line at a time may be what is wanted.
+        """
+        return self._config.executors >= limits.SPARE_PROCS_MIN
+
     def _keep_spare(self, now: float) -> None:
-        """Have one executor more than work, loaded and without a connection, where that pays."""
+        """Have one executor more than work, loaded, where that pays."""
+        self._spare_at = inf
         spares = [each for each in self._children.values() if each.is_spare]
-        if self._has_spare and all(each.is_leaving for each in spares):
+        is_wanted = self._has_spare and not self._signals.received
+        if is_wanted and all(each.is_leaving for each in spares):
             child = self._start_child(None, now)
-            if child is not None:
+            if child is None:
+                self._spare_at = now + limits.RESTART_S_MAX
+            else:
                 child.is_spare = True
 
     def _hear_child(self, child: Child, now: float) -> None:
@@ -242,7 +265,10 @@ class Guardian:
                     self._sources.add(names, child.started_at_wall, now)
                 case pipes.Leaving():
                     child.is_leaving = True
-                    self._replace(now, 0.0)
+                    if child.is_spare:
+                        self._keep_spare(now)
+                    else:
+                        self._replace(now, 0.0)
                 case pipes.Unloadable(reason=reason) if not self._offers:
                     raise ServiceNotLoaded(reason)
                 case pipes.Unloadable(reason=reason) if child is self._candidate:
@@ -270,14 +296,19 @@ class Guardian:
             self._on_news(Offering(child.watch.names, self._config.executors))
             self._set_spare(ready)
             self._keep_spare(now)
-        if child.link is None and not child.is_spare and not child.is_leaving:
+        if child.link is not None or child.is_leaving:
+            return
+        if child.is_spare:
+            if self._shares_spare and _pool(ready.offers) == _pool(self._offers):
+                self._adopt(child)
+        else:
             if child is self._candidate or _pool(ready.offers) != _pool(self._offers):
                 self._take_over(child, ready, now)
             self._adopt(child)
 
     def _set_spare(self, ready: pipes.Ready) -> None:
         is_limited = any(each.time_limit_s or each.memory_limit for each in ready.bounds)
-        self._has_spare = is_limited or ready.is_recycled
+        self._has_spare = self._shares_spare or is_limited or ready.is_recycled
 
     def _bury(self, child: Child, now: float) -> None:
         del self._children[child.report.descriptor]
@@ -301,12 +332,12 @@ class Guardian:
                     f"executors end before they are ready; the last {lost.reason}"
                 )
         log.warning("an executor is replaced: %s", lost.reason)
-        if child.is_spare:
-            self._keep_spare(now)
-            return
         if child.watch.sentence is not None or now - child.started_at >= limits.SHORT_LIFE_S:
             self._restart_s = 0.0
-        self._replace(now, self._restart_s)
+        if child.is_spare:
+            self._spare_at = now + self._restart_s
+        else:
+            self._replace(now, self._restart_s)
         self._restart_s = min(max(limits.RESTART_S, 2 * self._restart_s), limits.RESTART_S_MAX)
 
     # -- changes of the services -------------------------------------------------------------
@@ -355,7 +386,12 @@ class Guardian:
         if child is self._candidate:
             self._candidate = None
         for each in self._children.values():  # these may have loaded what there was before
-            if each.link is None and each is not child and each.started_at <= child.started_at:
+            if each.is_spare and each.link is not None:
+                each.is_leaving = True
+                each.stop()
+                continue
+            is_old = each.is_spare or each.started_at <= child.started_at
+            if each.link is None and each is not child and is_old:
                 self._discard(each)
         self._is_broken = False
         address = self._native.address
@@ -470,7 +506,7 @@ class Guardian:
         if session.is_greeted and not link.was_greeted and link.address is not None:
             if not any(each.was_greeted for each in self._links):
                 self._on_news(InSession(link.address))
-            for child in self._at_work:
+            for child in self._children.values():
                 if child.link is link:
                     child.control.write(pipes.Connect(link.address))
         elif session.full and not self._has_told_full and link.address is not None:
@@ -562,7 +598,7 @@ class Guardian:
             self._hint_until = now + limits.GREETING_S
         elif now >= self._hint_until:
             self._native.disconnect()
-            for child in self._at_work:
+            for child in self._children.values():
                 child.control.write(pipes.Connect(None))
 
     def _publish(self, text: str | None) -> None:

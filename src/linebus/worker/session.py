@@ -29,7 +29,7 @@ class GuardianSession(PeerSession):
         self._discovered = discovered
         self._is_connected = False
         self._has_said_hello = False
-        self._executors: dict[bytes, None] = {}
+        self._executors: dict[bytes, bool] = {}  # whether it is a spare one
         self.full = ""  # why the server has no room for this worker at the moment
         self._full_retry_s = 0.0
         self._said: list[m.Message] = []
@@ -55,11 +55,11 @@ class GuardianSession(PeerSession):
         self.full = ""
         super().disconnected()
 
-    def vouch(self, key_hash: bytes) -> None:
-        """Vouch for an executor that was just started."""
-        self._executors[key_hash] = None
+    def vouch(self, key_hash: bytes, *, is_spare: bool = False) -> None:
+        """Vouch for an executor that was just started, or that is a spare one no more."""
+        self._executors[key_hash] = is_spare
         if self._has_said_hello:
-            self._said.append(m.Vouch(key_hash))
+            self._said.append(m.Vouch(key_hash, is_spare))
 
     def lost(self, lost: m.Lost) -> None:
         """Tell that an executor has died, and what that means for the line it worked on."""
@@ -77,8 +77,9 @@ class GuardianSession(PeerSession):
         self._has_said_hello = True
         self._said.clear()
         executors = list(self._executors)
+        spares = [key_hash for key_hash, is_spare in self._executors.items() if is_spare]
         return m.WorkerHello(
-            nonce, self.ident, self._program, self.offers, executors, self._discovered
+            nonce, self.ident, self._program, self.offers, executors, self._discovered, spares
         )
 
     def greeted(self, greeting: Greeting, now: float) -> None:

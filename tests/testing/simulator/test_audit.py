@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from linebus.testing.simulator.simulation import Simulation
 
 
-def at_work() -> Simulation:
+def at_work(procs: int = 1) -> Simulation:
     """Some lines are leased, some queued, some kept."""
-    sim = stage()
+    sim = stage(procs=procs)
     sim.plan.cost_s["double"] = (0.01, 0.01)
     sim.askers[0].ask([f"double {n}" for n in range(40)])
     run(sim, 0.05)
@@ -66,7 +66,15 @@ def _skip_a_lease(broker: Broker) -> None:
 
 def _leave_the_ring(broker: Broker) -> None:
     books = books_of(broker)
-    books.service.ring.remove(books)
+    del books.service.served[books]
+
+
+def _miscount_leases(broker: Broker) -> None:
+    client_of(broker).leases += 1
+
+
+def _miscount_held_up(broker: Broker) -> None:
+    client_of(broker).held_up += 1
 
 
 def _unvouch(broker: Broker) -> None:
@@ -102,7 +110,9 @@ def _leave_the_pool(broker: Broker) -> None:
         (_hold_twice, "a line is in two places"),
         (_count_wrong, "lines are said to be held"),
         (_skip_a_lease, "are counted"),
-        (_leave_the_ring, "not in the service's ring once"),
+        (_leave_the_ring, "in the wrong rings"),
+        (_miscount_leases, "leases are counted"),
+        (_miscount_held_up, "is said to hold up"),
         (_unvouch, "vouches for what is not noted"),
         (_forget_a_timer, "may be silent for ever"),
         (_lose_a_route, "has no route and is not absent"),
@@ -116,6 +126,17 @@ def test_books_that_are_spoilt_are_found_out(spoil: Callable[[Broker], None], sa
     spoil(sim.broker)
     found = list(audit.broker(sim.broker, sim._known_routes))
     assert any(said in problem for problem in found), found
+
+
+def test_a_spare_executor_that_does_nothing_for_whoever_has_nothing_is_found_out() -> None:
+    sim = at_work(procs=2)
+    [pool] = audit._pools(sim.broker)
+    books = books_of(sim.broker)
+    spare = next(each for each in audit._executors(sim.broker) if each.is_spare)
+    assert spare in pool._spares
+    books.service.unserved[books] = None
+    found = list(audit.broker(sim.broker, sim._known_routes))
+    assert any("while a spare executor does" in problem for problem in found), found
 
 
 def test_a_route_to_a_connection_that_is_cut_is_found_out() -> None:

@@ -14,7 +14,8 @@ def test_a_scenario_of_ones_own_is_run_for_each_seed() -> None:
     assert figures.runs == 3
     assert figures.outcomes.total() >= 40
     assert set(figures.outcomes) <= {"answered", "failed", "no_service", "no_worker"} | {
-        "quarantined"
+        "quarantined",
+        "cancelled",
     }
     assert figures.simulated_s > 3 * 600, "everyone is given time to be forgotten"
 

@@ -6,6 +6,7 @@ core keeps to itself: an auditor may.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def broker(books: Broker, routes: Container[bytes]) -> Iterator[str]:
         yield from _client(client, leased)
     for executor in _executors(books):
         yield from _executor(executor)
+    yield from _held_up(books)
     for service in _services(books):
         yield from _service(books, service)
     yield from _bounds(books)
@@ -68,7 +70,9 @@ def lost_lines(books: Broker, sessions: Mapping[bytes, ClientSession]) -> Iterat
 def strikes(books: Broker, deaths: Callable[[str], float]) -> Iterator[str]:
     """Yield lines with more strikes than executors have truly died on them."""
     runs = [run for each in _leased(books).values() for run in each]
-    queued = (run for service in _services(books) for each in service.ring for run in each.queue)
+    queued = (
+        run for service in _services(books) for each in service.queues() for run in each.queue
+    )
     for run in (*runs, *queued):
         if run.strikes:
             line = f"{run.books.service.name} {run.lines[0]}"
@@ -276,8 +280,15 @@ def _client(client: Client, leased: dict[Books, list[Run]]) -> Iterator[str]:
                 yield f"{name}: a run of {run.count} lines, {run.size} bytes, {run.strikes} strikes"
             if run.strikes >= limits.STRIKES_MAX:
                 yield f"{name}: a line with {run.strikes} strikes goes on"
-        if each.in_ring != bool(each.queue) or each.service.ring.count(each) != each.in_ring:
-            yield f"{name}: what is queued is not in the service's ring once"
+        rings = each in each.service.unserved, each in each.service.served
+        waits = bool(each.queue)
+        if rings != (waits and not client.leases, waits and client.leases > 0):
+            yield f"{name}: what is queued is in the wrong rings: {rings}"
+    queues = sum(bool(each.queue) for each in client.books.values())
+    leases = sum(len(runs) for each, runs in leased.items() if each.client is client)
+    if (client.queues, client.leases) != (queues, leases):
+        counted = f"{client.queues} queues, {client.leases} leases"
+        yield f"client {client.number}: {counted} are counted, {queues} and {leases} are there"
     if client.lines_held != held or client.gaps != gaps:
         yield f"client {client.number}: {client.lines_held} lines, {client.gaps} gaps are wrong"
     if not client._unsent.keys() <= kept:
@@ -293,7 +304,7 @@ def _executor(executor: Executor) -> Iterator[str]:
         if lease.first <= number:
             yield f"{who}: a lease begins at {lease.first} after {number}"
         number = lease.last
-        if executor.worker.pool is not None and executor not in lease.run.books.holders:
+        if executor not in lease.run.books.holders:
             yield f"{who}: it holds a lease and is not noted as a holder"
     if number > executor.sent:
         yield f"{who}: leases end at {number}, lines at {executor.sent}"
@@ -306,14 +317,22 @@ def _executor(executor: Executor) -> Iterator[str]:
         yield f"{who}: nobody vouches for it"
     pool = executor.worker.pool
     if pool is not None:
-        takes = executor in pool._idle, executor in pool._partly
-        free = executor.free > 0
-        if takes != (free and not executor.leases, free and bool(executor.leases)):
+        takes = executor in pool._idle, executor in pool._partly, executor in pool._spares
+        free, works, spare = executor.free > 0, bool(executor.leases), executor.is_spare
+        idle = free and not works
+        if takes != (idle and not spare, free and works and not spare, idle and spare):
             yield f"{who}: its pool takes it for {takes}, free for {executor.free}"
 
 
+def _held_up(books: Broker) -> Iterator[str]:
+    by = Counter(each._held_up_by for each in _executors(books) if each._held_up_by is not None)
+    for client in {*books._clients.values(), *by}:
+        if client.held_up != by[client]:
+            yield f"client {client.number} is said to hold up {client.held_up} of {by[client]}"
+
+
 def _service(books: Broker, service: Service) -> Iterator[str]:
-    waiting = sum(run.count for each in service.ring for run in each.queue)
+    waiting = sum(run.count for each in service.queues() for run in each.queue)
     if service.waiting != waiting:
         yield f"{service.name}: {service.waiting} lines are said to wait, {waiting} do"
     askers = sum(service.name in client.books for client in books._clients.values())
@@ -324,6 +343,9 @@ def _service(books: Broker, service: Service) -> Iterator[str]:
     is_idle = any(pool.idle_count for pool in service.pools)
     if waiting and is_idle and not books._is_draining:
         yield f"{service.name}: {waiting} lines wait while an executor has nothing to do"
+    has_spare = any(pool._spares and not pool.at_once[service] for pool in service.pools)
+    if service.unserved and has_spare and not books._is_draining:
+        yield f"{service.name}: who has nothing leased waits while a spare executor does"
     awaited = (Cause.NO_WORKER_GRACE_OVER, service) in books._timers._valid
     if waiting and not service.pools and not (service.is_awaited and awaited):
         yield f"{service.name}: {waiting} lines wait for ever"

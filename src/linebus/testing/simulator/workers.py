@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from linebus import limits
@@ -206,8 +207,9 @@ class Guardian(GuardianPeer):
         self.is_alive = True
         self.is_leaving = False
         self._simulation = simulation
-        self._deaths: list[Lost] = []
+        self._deaths: list[tuple[Lost, bool]] = []
         self._restart_at: list[float] = []
+        self._spare_at = inf
         self._restart_s = 0.0
         super().__init__(simulation, number, troupe.offered, troupe.procs)
         self.link.process.turn = self._turn
@@ -235,7 +237,7 @@ class Guardian(GuardianPeer):
 
     def has_lost(self, executor: Executor, lost: Lost) -> None:
         """Note that an executor's pipe has come to its end."""
-        self._deaths.append(lost)
+        self._deaths.append((lost, executor.is_spare))
         if (
             executor.watch.sentence is not None
             or self._simulation.now - executor.started_at >= limits.SHORT_LIFE_S
@@ -284,6 +286,15 @@ class Guardian(GuardianPeer):
         elif any(each.position or not each.watch.unwanted.is_empty for each in self.all):
             self.link.process.wake(limits.LONG_LINE_S)
 
+    def _replace(self, now: float, *, was_spare: bool) -> None:
+        if was_spare:
+            self._spare_at = now + self._restart_s
+        elif self.spare is None:
+            self._restart_at.append(now + self._restart_s)
+        else:
+            self.promote_spare()
+            self._spare_at = now
+
     def _end(self) -> None:
         self.is_alive = False
         self._simulation.guardians.remove(self)
@@ -291,15 +302,18 @@ class Guardian(GuardianPeer):
     def _turn(self) -> None:
         world, link = self._simulation, self.link
         deaths, self._deaths = self._deaths, []
-        for lost in deaths:
+        for lost, was_spare in deaths:
             self.session.lost(lost)
             if not self.is_leaving:
-                self._restart_at.append(world.now + self._restart_s)
+                self._replace(world.now, was_spare=was_spare)
                 longer_s = max(limits.RESTART_S, 2 * self._restart_s)
                 self._restart_s = min(longer_s, limits.RESTART_S_MAX)
         for _ in [at for at in self._restart_at if at <= world.now]:
             self.start_executor()
         self._restart_at = [at for at in self._restart_at if at > world.now]
+        if self._spare_at <= world.now:
+            self._spare_at = inf
+            self.start_executor(is_spare=True)
         link.take_in()
         if self.session.is_silent(link.now):
             world.note(link.process.name, "leaves a silent server")
@@ -313,5 +327,5 @@ class Guardian(GuardianPeer):
             link.end_after_sending()
             return
         link.process.wake_at(self.session.next_deadline())
-        for at in self._restart_at:
+        if (at := min([*self._restart_at, self._spare_at])) < inf:
             link.process.wake(at - world.now)
