@@ -67,7 +67,7 @@ class Bench:
         return bytes(greeting.token)  # type: ignore[attr-defined]  a greeting has one
 
     def _hear(self, route: bytes, token: bytes, message: m.Message) -> list[tuple[bytes, m.Work]]:
-        """Do what a round of the server does with what a peer has sent; return work and for whom."""
+        """Do what a round of the server does with what a peer sent; return work and for whom."""
         [body] = native.encode([message])
         self._broker.receive(route, token, native.decode_from_peer(body), NOW)
         self._broker.expire(NOW)
@@ -128,7 +128,8 @@ def main() -> None:
     few, many = ROUNDS
     print(f"a request alone: {request_cost(1, 1, 1, few, many):,.0f} instructions")
     alone = request_cost(1, *MANY, few, many)
-    print(f"where {MANY[0]:,} workers and {MANY[1]:,} clients take turns: {alone:,.0f} instructions")
+    among = f"where {MANY[0]:,} workers and {MANY[1]:,} clients take turns"
+    print(f"{among}: {alone:,.0f} instructions")
     run = request_cost(RUN_LINES, 1, 1, few // 10, many // 10) / RUN_LINES
     print(f"a line of a run of {RUN_LINES}: {run:,.0f} instructions")
 
