@@ -19,7 +19,7 @@ from linebus.wire import plain
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from linebus.server.kernel import Kernel
 
@@ -43,15 +43,28 @@ class ClientInputs:
             ),
         )
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._news_descriptor = int(self.monitor.getsockopt(zmq.FD))
+        self.monitor.poll(0)  # its descriptor tells of events only once a look has been in vain
         self._routes_by_descriptor: dict[int, bytes] = {}
         self._intake = Intake(kernel)
         self.arrived = self._intake.arrived
         bind(self.socket, listening)
 
     def register(self, poller: zmq.Poller) -> None:
-        """Have the poller wake up for all that can arrive."""
-        for each in (self.socket, self.monitor):
-            poller.register(each, zmq.POLLIN)
+        """Have the poller wake up for all that can arrive.
+
+        Polled as a socket, the monitor would be asked twice in each wait whether it has something.
+        """
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self._news_descriptor, zmq.POLLIN)
+
+    def has_arrivals(self, ready: Container[object]) -> bool:
+        """Return whether a poller has found that messages have arrived."""
+        return self.socket in ready
+
+    def has_news(self, ready: Container[object]) -> bool:
+        """Return whether connections may have been cut, by what a poller has found."""
+        return self._news_descriptor in ready
 
     def receive(self) -> Iterator[list[zmq.Frame]]:
         """Yield messages that have arrived, a bounded number."""
@@ -75,7 +88,10 @@ class ClientInputs:
             self._routes_by_descriptor[descriptor] = route.bytes
 
     def cut_routes(self) -> Iterator[bytes]:
-        """Yield the routes whose connections have been cut since the last call."""
+        """Yield the routes whose connections have been cut since the last call.
+
+        To be read to the end: of what is left a poller would not tell.
+        """
         for event in monitor.events(self.monitor):
             self.arrived.pop(event.value, None)
             route = self._routes_by_descriptor.pop(event.value, None)

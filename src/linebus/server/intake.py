@@ -29,12 +29,12 @@ class Intake:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
         until = time.monotonic() + limits.RECEIVE_S
         for _ in range(limits.DRAIN_MESSAGES_MAX):
-            if not frames.has_arrived(socket):
-                return
             received = frames.receive(socket)
-            if received is not None and self._makes_sense(socket, received, own):
+            if received is None:
+                return
+            if self._makes_sense(socket, received, own):
                 yield received
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or not frames.has_arrived(socket):
                 return
 
     def _makes_sense(self, socket: zmq.Socket[bytes], received: list[zmq.Frame], own: int) -> bool:

@@ -122,9 +122,12 @@ class Server:
         """Receive from the sockets that have something: asking the others costs 5 µs each."""
         inputs = self._inputs
         # What a peer said before its connection was cut still counts, so that comes first.
-        cut = list(inputs.cut_routes()) if inputs.monitor in ready else []
-        if cut or inputs.socket in ready:
+        cut = list(inputs.cut_routes()) if inputs.has_news(ready) else []
+        if cut or inputs.has_arrivals(ready):
             for frames in inputs.receive():
+                if len(frames) == _ROUTE_AND_TWO and len(frames[1]) == limits.TOKEN_BYTES:
+                    self._receive_native(frames, now)
+                    continue
                 if self._is_hello(frames):
                     # Descriptors are used again: whose was cut before this hello?
                     cut += inputs.cut_routes()
@@ -147,12 +150,10 @@ class Server:
 
     @staticmethod
     def _is_hello(frames: list[zmq.Frame]) -> bool:
-        return len(frames) == _ROUTE_AND_TWO and len(frames[1]) not in (0, limits.TOKEN_BYTES)
+        return len(frames) == _ROUTE_AND_TWO and len(frames[1]) > 0
 
     def _receive_input(self, frames: list[zmq.Frame], now: float) -> None:
-        if len(frames) == _ROUTE_AND_TWO and len(frames[1]) == limits.TOKEN_BYTES:
-            self._receive_native(frames, now)
-        elif delimiter := next((n for n, f in enumerate(frames[1:3], 1) if not len(f)), 0):
+        if delimiter := next((n for n, f in enumerate(frames[1:3], 1) if not len(f)), 0):
             # A REQ client: its envelope ends at the first empty frame. The confirmation comes
             # before any other work, since some clients wait no longer than 100 ms for it.
             self._inputs.confirm(frames[: delimiter + 1])
@@ -162,7 +163,7 @@ class Server:
             self._receive_hello(frames, now)
 
     def _receive_native(self, frames: list[zmq.Frame], now: float) -> None:
-        route, token, body = (frame.bytes for frame in frames)
+        route, token, body = [frame.bytes for frame in frames]
         try:
             messages = native.decode_from_peer(body)
         except ProtocolError as error:
