@@ -224,6 +224,44 @@ def test_a_group_or_a_process_is_made_nicer_and_one_that_has_ended_is_nobody() -
     process.lower_priority(os.PRIO_PROCESS, child.pid, 3)
 
 
+def test_a_process_that_a_library_aborts_starts_anew_with_its_pid_and_arguments() -> None:
+    program = """
+import ctypes, os, sys
+from linebus import process
+print(os.getpid(), sys.argv[1], flush=True)
+process.start_anew_when_aborted(lambda: print("before", flush=True))
+sys.stdin.readline()
+ctypes.CDLL(None).abort()
+"""
+    command = [sys.executable, "-c", program, "x"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        for _ in range(2):
+            assert child.stdout.readline() == f"{child.pid} x\n"
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "before\n"
+        child.kill()
+
+
+def test_a_limit_is_lowered_and_never_raised() -> None:
+    program = """
+import resource
+from linebus import process
+for value in (300, 200, 400):
+    process.lower_limit(resource.RLIMIT_CORE, value)
+    print(*resource.getrlimit(resource.RLIMIT_CORE))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    lower = [value if hard == resource.RLIM_INFINITY else min(value, hard) for value in (300, 200)]
+    assert done.stdout.split() == [str(value) for value in (*lower, lower[1]) for _ in range(2)]
+
+
 def test_what_sleeps_is_told_from_what_runs_where_the_system_tells() -> None:
     assert process.is_asleep(os.getpid()) == (sys.platform != "linux")
     assert process.is_asleep(2**22 + 1)

@@ -158,6 +158,10 @@ GRACE_STEP_S = 0.05
 DEADLINE_LOOK_S = 60.0
 EXPECTED_SERVICES_MAX = 1_024
 
+# Every fourth turn is that of a client that has something leased already, and every 64th that of
+# one at whose lines executors are long, however many others wait.
+TURNS_SERVED = 4
+TURNS_HOLDING_UP = 64
 # An executor has at most two slices under way; one of lines whose cost nobody has measured yet has
 # the second length.
 SLICE_S = 0.010
@@ -349,6 +353,7 @@ assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
 assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX
 assert 4 * GATEWAY_ALIVE_S < GATEWAY_SILENCE_S

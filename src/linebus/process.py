@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
+_kept: list[object] = []  # what C holds on to
 
 
 def end_with_parent(parent_pid: int) -> None:
@@ -85,6 +86,25 @@ def is_asleep(pid: int) -> bool:
     return state == b"S"
 
 
+def start_anew_when_aborted(before: Callable[[], None]) -> None:
+    """Have this process start anew, with its pid and its arguments, where a C library aborts it.
+
+    libzmq ends the process where something is as it should never be (`zmq_assert`), and strangers
+    can bring that about. `before` is called first. Whatever is open is closed by the kernel.
+    """
+
+    def start_anew(_number: int) -> None:
+        os.write(2, b"linebus: a library has ended this process, see above; it starts anew\n")
+        before()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGABRT])
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is wanted
+
+    # Python's own handlers run only when the library has returned, and abort() does not.
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(start_anew)
+    _kept.append(handler)
+    ctypes.CDLL(None).signal(signal.SIGABRT, handler)
+
+
 def parent_is_gone(parent_pid: int) -> bool:
     """Return whether the process that started this one has ended."""
     return os.getppid() != parent_pid
@@ -112,6 +132,13 @@ def raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def lower_limit(which: int, value: int) -> None:
+    """Lower one of this process's limits (resource.RLIMIT_…), for good; one below it stays."""
+    _, hard = resource.getrlimit(which)
+    lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (lower, lower))
 
 
 def seed_c_library() -> None:

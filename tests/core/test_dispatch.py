@@ -508,3 +508,51 @@ def test_an_executor_that_is_spare_no_more_works_as_the_others_do() -> None:
     pool.dispatch(0.0)
     assert len(spare.leases) == 2
     assert pool.idle_count == 0
+
+
+@pytest.mark.parametrize("is_held_up", [False, True])
+def test_a_crowd_that_asks_line_by_line_keeps_nobody_from_its_turn_for_ever(
+    *, is_held_up: bool
+) -> None:
+    service = Service("echo", 0.0)
+    pool = a_pool(service)
+    other, executor = an_executor(pool, 1), an_executor(pool, 0)
+    first, *crowd = (books_for(service, number) for number in range(1, 5))
+    service.queue(first, a_run(first, 1, 2))
+    pool.dispatch(0.0)
+    if is_held_up:
+        other.hold_up(first.client)
+        pool.update(other)
+    executor.credit = 10_000
+    for number in range(1, limits.TURNS_HOLDING_UP + 1):
+        for books in crowd:
+            if not books.queue:
+                service.queue(books, a_run(books, number, 1))
+        executor.end_leases(position=0)
+        executor.load_s = limits.SLICE_S
+        pool.update(executor)
+        pool.dispatch(0.0)
+        if first in leased_to(executor):
+            break
+    assert first in leased_to(executor)
+    assert (number > limits.TURNS_SERVED) == is_held_up
+
+
+def test_an_executor_that_dies_while_it_is_kept_free_is_kept_free_no_more() -> None:
+    service = Service("slow", 0.0)
+    pool = a_pool(service, at_once=3)
+    one, two = an_executor(pool, 100), an_executor(pool, 100)
+    books = books_for(service)
+    service.queue(books, a_run(books, 1, 2))
+    pool.dispatch(0.0)
+    struck = a_run(books, 10, 1)
+    struck.strikes = 1
+    service.requeue(struck)
+    pool.dispatch(0.0)
+    dead = one if one.is_reserved else two
+    dead.route = None
+    dead.end_leases(position=0)
+    pool.update(dead)
+    pool.dispatch(0.0)
+    living = two if dead is one else one
+    assert living.is_reserved

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -494,6 +495,23 @@ def _endless_large(name: str) -> Attack:
     return endless(name, size)
 
 
+@_again
+def heartbeats_of_who_has_gone(ports: Ports) -> Steps:
+    """Heartbeats behind messages for which there was no room, of a peer that has gone meanwhile.
+
+    libzmq 4.3.5 answers them all the same and aborts: `!_io_error` in stream_engine_base.cpp.
+    """
+    ping = frame(b"\x04PING\x00\x00", command=True)
+    pairs = 200
+    data = frame(more=True) * 100_000 + frame() + (message(b"x", b"y") + ping) * pairs
+    with Wire.shaken(ports.client_inputs, _KINDS["client_inputs"]) as wire:
+        sent = wire.send(data)
+        select.select(
+            [wire.socket], [], [], 0.05
+        )  # the server's library reads what it has room for
+        yield Sent(sent, 1 + pairs)
+
+
 def _many_frames(name: str) -> Attack:
     return very_many_frames(name, 100_000)
 
@@ -538,6 +556,7 @@ ATTACKS: dict[str, Attack] = {
             plain_lines,
             results,
             churning_workers,
+            heartbeats_of_who_has_gone,
         )
     },
 }

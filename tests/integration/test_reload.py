@@ -166,7 +166,7 @@ def test_a_line_at_work_is_finished_by_the_code_it_was_begun_with(home: Home) ->
         reply = held.result()
         assert (reply.text, reply.attempt) == (gate.text, 1)
         assert wait_until_gone([before]) == []
-        assert bus.ask(gate.line).text == gate.text.replace("open", "ajar")
+        assert bus.ask(gate.line).text == gate.text.replace(" open", " ajar")
 
 
 def test_lines_do_not_wait_for_async_ones_that_an_old_executor_finishes(home: Home) -> None:

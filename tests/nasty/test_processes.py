@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,7 @@ from tests.integration.native_processes import (
     Home,
     Proxy,
     check_all_answered,
+    children,
     map_with_faults,
     some_lines,
 )
@@ -126,3 +129,13 @@ def test_shutting_down_with_unsent_replies_to_dead_peers_ends_within_5_s(home: H
     assert time.monotonic() - began < SHUTDOWN_S
     dead.signal(signal.SIGCONT)
     dead.kill()
+
+
+def test_a_library_that_aborts_the_server_in_the_midst_of_many_lines(home: Home) -> None:
+    server = home.serve()
+    home.work("isprime", "gcd")
+    lines = some_lines(4_000)
+    abort = partial(os.kill, server.pid, signal.SIGABRT)
+    check_all_answered(lines, map_with_faults(home.address, lines, {100: abort, 2_000: abort}))
+    server.wait_for("linebus: serving", 3)
+    assert children(server.pid) == [], "the exercise has not been used"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -16,6 +14,7 @@ import zmq
 from linebus import limits
 from linebus.net.dealer import new_context
 from linebus.net.pipes import PipeReader, PipeWriter
+from linebus.server.gateway_child import command
 from linebus.server.listening import listen
 from linebus.server.pipes import Broadcast, Came, Publish
 from tests.support import PATIENCE_MS, PATIENCE_S, config_on_free_ports
@@ -33,10 +32,8 @@ class Gateway:
         self.channel, its = socket.socketpair()
         self.channel.settimeout(0)
         descriptors = [its.fileno(), *[each.fileno() for each in listening]]
-        numbers = (os.getpid(), descriptors[0], self.config.client_inputs, *descriptors[1:])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "linebus.server.gateway", *map(str, numbers)],
-            pass_fds=descriptors,
+            command(descriptors, self.config.client_inputs), pass_fds=descriptors
         )
         for each in (its, *listening):
             each.close()

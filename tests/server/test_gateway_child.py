@@ -36,6 +36,7 @@ class Server:
         self.child.register(self.poller)
         self.context = new_context()
         self.ends = 0  # how many gateways have ended
+        self.is_up = False  # one has spoken
         self.subscriptions: list[bytes] = []
         self._subscribers: list[zmq.Socket[bytes]] = []
 
@@ -44,8 +45,9 @@ class Server:
         for subscriber in self._subscribers:
             subscriber.poll(0)  # a SUB that has reconnected subscribes when it is looked at
         ready = dict(self.poller.poll(10))
-        heard = self.child.hear(ready, time.monotonic())
+        heard = self.child.turn(ready, time.monotonic())
         self.ends += heard is None
+        self.is_up = self.is_up or bool(heard)
         self.subscriptions += [each for came in heard or [] for each in came.subscriptions]
         return heard or []
 
@@ -139,17 +141,22 @@ def test_one_that_ends_again_and_again_is_replaced_ever_later(server: Server) ->
     assert server.child.next_deadline() < time.monotonic() + limits.RESTART_S_MAX
 
 
-def test_where_no_process_is_to_be_had_it_is_tried_again(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("module", "name"), [(subprocess, "Popen"), (socket, "socketpair")])
+def test_where_no_process_or_descriptor_is_to_be_had_it_is_tried_again(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    module: object,
+    name: str,
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError("no more processes")
+        raise OSError("there are no more")
 
-    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(limits, "RESTART_S_MAX", 0.0)
     server.subscriber("worker_inputs", b"gcd")
     server.hear_until(lambda: caplog.messages)
-    assert caplog.messages[0] == "the gateway cannot be started (no more processes); trying again"
+    assert caplog.messages[0] == "the gateway cannot be started (there are no more); trying again"
     monkeypatch.undo()
     assert server.hear_subscription() == b"\x01gcd"
 
@@ -186,14 +193,17 @@ def test_many_texts_at_once_make_messages_that_the_gateway_takes(server: Server)
 def test_closing_frees_the_ports_and_lets_last_words_out() -> None:
     server = Server()
     subscriber = server.subscriber("client_outputs", b"")
-    server.hear_until(lambda: server.gateway)
+    server.hear_until(lambda: server.is_up)
     gateway = server.gateway
+    while not subscriber.poll(10):  # it has not connected yet
+        server.child.publish("first words")
+        server.child.flush()
     server.child.publish("last words")
     server.child.close()
     assert gateway is not None
     assert gateway.returncode == 0
-    assert subscriber.poll(PATIENCE_MS)
-    assert subscriber.recv() == b"last words"
+    while (text := subscriber.recv()) != b"last words":
+        assert text == b"first words"
     for name, port in server.config.ports().items():
         if name != "client_inputs":
             socket.create_server((limits.HOST, port)).close()

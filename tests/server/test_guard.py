@@ -165,7 +165,7 @@ def test_where_the_kernel_tells_nothing_it_never_looks(
 ) -> None:
     monkeypatch.setattr(FakeKernel, "can_tell", False)
     threads = threading.active_count()
-    with Guard(kernel, {INPUTS}, set(), lambda: 0, {}):
+    with Guard(kernel, {INPUTS}, set(), lambda: 0, Counter()):
         assert threading.active_count() == threads
 
 

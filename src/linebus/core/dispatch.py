@@ -57,6 +57,7 @@ class Service:
         "pools",
         "served",
         "struck",
+        "turns",
         "unserved",
         "waiting",
     )
@@ -72,6 +73,7 @@ class Service:
         self.is_awaited = False  # a timer is set for the end of a grace
         self.unserved: OrderedDict[Books, None] = OrderedDict()
         self.served: OrderedDict[Books, None] = OrderedDict()
+        self.turns = 1
         self.waiting = 0
         self.struck = 0  # runs that wait and have strikes
         self.askers = 0  # clients that have books for it
@@ -154,17 +156,21 @@ class Service:
 
     @property
     def turn(self) -> Books:
-        """Whose turn it is."""
-        for books in self.unserved:
-            return books
+        """Whose turn it is; now and then that of who comes last, or these might wait for ever."""
+        if self.served and self.turns % limits.TURNS_HOLDING_UP == 0:
+            return next(iter(self.served))
+        if not (self.served and self.turns % limits.TURNS_SERVED == 0):
+            for books in self.unserved:
+                return books
         # As many as there are executors held up are passed over, at most.
         for books in self.served:
             if not books.client.held_up:
                 return books
-        return next(iter(self.served))
+        return next(self.queues())
 
     def slice(self, count: int, books: Books) -> Run:
         """Cut at most `count` lines off the front of a client's queue: it has had its turn."""
+        self.turns += 1
         run = books.queue[0]
         self.struck -= run.strikes > 0
         if run.count <= count:
@@ -228,6 +234,7 @@ class Pool:
         self.workers: set[Worker] = set()
         self.at_once = at_once
         self.services = deque(at_once)
+        self._picks = 0  # of a service
         self._reserved: Executor | None = None  # it gets nothing until it is idle
         self._idle: dict[Executor, None] = {}
         self._partly: dict[Executor, None] = {}
@@ -323,11 +330,13 @@ class Pool:
     def _next_service(self, passed: set[Service]) -> Service | None:
         """Return the service whose turn it is, last one for which only those wait that hold up."""
         last: Service | None = None
+        self._picks += 1
+        is_anyones = self._picks % limits.TURNS_HOLDING_UP == 0
         for _ in range(len(self.services)):
             service = self.services[0]
             self.services.rotate(-1)
             if service.waiting and service not in passed:
-                if not service.is_only_holding_up:
+                if is_anyones or not service.is_only_holding_up:
                     return service
                 last = last or service
         if last is not None:

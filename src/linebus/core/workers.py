@@ -248,7 +248,7 @@ class Executor(Session):
             else:
                 runs += lease.strike(position)
         self.leases.clear()
-        self.in_flight, self.load_s = 0, 0.0
+        self.in_flight, self.load_s, self.is_reserved = 0, 0.0, False
         return runs
 
     def void(self, books: Books, lines: IntervalSet) -> list[Run]:

@@ -1,1 +1,1 @@
-"""The process that runs a broker: its loop, its sockets, its configuration; the only clock."""
+"""The process that runs a broker: its loop, its sockets, its configuration; the broker's clock."""

@@ -2,8 +2,9 @@
 
 libzmq takes subscriptions in, and whatever else comes by such a socket, without returning to its
 caller and without bound. What strangers do there must not hold up native peers, so it happens
-here: the memory of this process is bounded by the kernel, which ends it there; the server replaces
-it, and kills it where it says nothing for long. Plain peers connect again by themselves.
+here. Linux gives this process no more memory than so much, and libzmq ends it where it gets none;
+the server replaces it, and kills it where it says nothing for long. Plain peers connect again by
+themselves.
 
 Started as `python -m linebus.server.gateway SERVER_PID CHANNEL CLIENT_INPUTS_PORT` and the
 descriptors of three sockets that listen. It ends when the other end of its channel is closed.
@@ -17,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from math import inf
 from typing import TYPE_CHECKING
 
 import zmq
@@ -70,11 +72,11 @@ class Gateway:
     def _round(self) -> None:
         """Wait, pass on what the server says, and tell it what has come."""
         now = time.monotonic()
-        until = self._said_at + limits.GATEWAY_ALIVE_S
-        if self._held:
-            until = min(until, self._opens_at)
         # What does not fit into the channel must not become more meanwhile.
         is_full = self._writer.is_waiting
+        until = inf if is_full else self._said_at + limits.GATEWAY_ALIVE_S
+        if self._held:
+            until = min(until, self._opens_at)
         poller = self._when_full if is_full else self._poller
         ready = dict(poller.poll(milliseconds_until(until, now)))
         if self._channel in ready:
@@ -132,11 +134,8 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     process.end_with_parent(server_pid)
     process.seed_c_library()
-    for bound, value in (
-        (resource.RLIMIT_DATA, limits.GATEWAY_MEMORY_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(bound, (value, value))
+    process.lower_limit(resource.RLIMIT_DATA, limits.GATEWAY_MEMORY_BYTES)
+    process.lower_limit(resource.RLIMIT_CORE, 0)
     os.set_blocking(channel, False)
     listening = tuple(socket.socket(fileno=each) for each in descriptors)
     Gateway(channel, client_inputs, listening).run()

@@ -19,9 +19,18 @@ from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.server.pipes import Broadcast, Came, Publish
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
 
 log = logging.getLogger("linebus.server")
+
+
+def command(descriptors: Sequence[int], client_inputs: int) -> list[str]:
+    """Return the command that starts a gateway with a channel and three sockets that listen.
+
+    What lies in the server's directory is no module of ours: -P.
+    """
+    numbers = (os.getpid(), descriptors[0], client_inputs, *descriptors[1:])
+    return [sys.executable, "-P", "-m", "linebus.server.gateway", *map(str, numbers)]
 
 
 class GatewayChild:
@@ -44,7 +53,7 @@ class GatewayChild:
         self._texts: list[bytes] = []
         self._lines: list[bytes] = []
         self._started_at = 0.0
-        self._heard_at = inf
+        self._silent_at = inf  # when it will have said nothing for too long
         self._starts_at = inf  # after one that has ended
         self._restart_s = 0.0
 
@@ -55,7 +64,7 @@ class GatewayChild:
 
     def next_deadline(self) -> float:
         """Return when to call `hear` again at the latest."""
-        return min(self._starts_at, self._heard_at + limits.GATEWAY_SILENCE_S)
+        return min(self._starts_at, self._silent_at)
 
     def publish(self, text: str) -> None:
         """Have a text published to every plain client, as one UTF-8 frame."""
@@ -87,19 +96,27 @@ class GatewayChild:
         if self._channel is not None and self._writer.waiting_bytes < limits.GATEWAY_QUEUE_BYTES:
             self._writer.write(message)
 
-    def hear(self, ready: Container[object], now: float) -> list[Came] | None:
-        """Return what has come; None where a gateway has ended, with all that it knew."""
-        if self._channel is None:
-            if self._is_awaiting and any(each.fileno() in ready for each in self._listening):
-                self._start(now)
-            elif now >= self._starts_at:
-                self._await_connection()
-            return []
+    def turn(self, ready: Container[object], now: float) -> list[Came] | None:
+        """Do what is due, by what a poller has found; return what has come.
+
+        None where a gateway has ended, with all that it knew of its peers.
+        """
+        if self._channel is not None:
+            return self._hear(self._channel, ready, now)
+        if self._is_awaiting and any(each.fileno() in ready for each in self._listening):
+            self._start(now)
+        elif now >= self._starts_at:
+            self._await_connection()
+        return []
+
+    def _hear(
+        self, channel: socket.socket, ready: Container[object], now: float
+    ) -> list[Came] | None:
         came: list[Came] = []
-        if self._channel.fileno() in ready:
+        if channel.fileno() in ready:
             came = self._reader.read()
-            self._heard_at = now
-        elif now >= self._heard_at + limits.GATEWAY_SILENCE_S:
+            self._silent_at = now + limits.GATEWAY_SILENCE_S
+        elif now >= self._silent_at:
             log.warning("the gateway has said nothing for %g s", limits.GATEWAY_SILENCE_S)
             self._bury(now)
             return None
@@ -119,29 +136,34 @@ class GatewayChild:
         self._is_awaiting = False
         for each in self._listening:
             self._poller.unregister(each.fileno())
-        ours, its = socket.socketpair()
-        descriptors = [its.fileno(), *[each.fileno() for each in self._listening]]
-        numbers = (os.getpid(), descriptors[0], self._client_inputs, *descriptors[1:])
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "linebus.server.gateway", *map(str, numbers)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=descriptors,
-                process_group=0,  # Ctrl-C is the server's to handle
-            )
+            self._channel, self._process = self._spawn()
         except OSError as error:  # no process or descriptor is to be had at the moment
             log.warning("the gateway cannot be started (%s); trying again", error)
-            ours.close()
             self._starts_at = now + limits.RESTART_S_MAX
             return
-        finally:
-            its.close()
-        ours.settimeout(0)
-        self._channel = ours
-        self._reader, self._writer = PipeReader(ours.fileno(), Came), PipeWriter(ours.fileno())
-        self._poller.register(ours.fileno(), zmq.POLLIN)
+        descriptor = self._channel.fileno()
+        self._reader, self._writer = PipeReader(descriptor, Came), PipeWriter(descriptor)
+        self._poller.register(descriptor, zmq.POLLIN)
         self._started_at = now
-        self._heard_at = now + limits.GATEWAY_SILENCE_S  # it has to start first
+        self._silent_at = now + limits.GATEWAY_SILENCE_S
+
+    def _spawn(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        """Start a process; return our end of the channel to it. Raises OSError."""
+        ours, its = socket.socketpair()
+        ours.settimeout(0)
+        with its:
+            descriptors = [its.fileno(), *[each.fileno() for each in self._listening]]
+            try:
+                return ours, subprocess.Popen(
+                    command(descriptors, self._client_inputs),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=descriptors,
+                    process_group=0,  # Ctrl-C is the server's to handle
+                )
+            except OSError:
+                ours.close()
+                raise
 
     def _bury(self, now: float) -> None:
         """Reap it, and have another one take its place."""
@@ -157,10 +179,16 @@ class GatewayChild:
         assert self._channel, "it was started"
         self._poller.unregister(self._channel.fileno())
         self._channel.close()
-        self._channel, self._heard_at = None, inf
+        self._channel, self._silent_at = None, inf
         self._writer = PipeWriter(-1)
         self._process.kill()
         return process.how_it_ended(self._process.wait())
+
+    def kill(self) -> None:
+        """End it at once, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def close(self) -> None:
         """Let it publish what it was given, and end it."""

@@ -14,13 +14,15 @@ thread of its own, since the loop may be what is held up.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
 from linebus import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections import Counter
+    from collections.abc import Callable
     from types import TracebackType
 
     from linebus.server.kernel import Connection, Kernel
@@ -40,7 +42,7 @@ class Guard:
         ports: set[int],
         publishers: set[int],
         held_bytes: Callable[[], int],
-        arrived: Mapping[int, int],
+        arrived: Counter[int],
     ) -> None:
         """Look at nothing yet."""
         self._kernel = kernel
@@ -70,7 +72,9 @@ class Guard:
 
     def _run(self) -> None:
         while not self._stop.wait(limits.GUARD_S):
-            self.look()
+            # No descriptor is to be had, to see which there are: some will be again.
+            with contextlib.suppress(OSError):
+                self.look()
 
     def look(self) -> None:
         """Look at the memory, and at single connections where it has grown."""
@@ -119,4 +123,7 @@ class Guard:
     def _unfinished(self, connection: Connection) -> int:
         """Return what was sent and is no message; what arrived may be an earlier connection's."""
         arrived = self._arrived.get(connection.descriptor, 0)
-        return connection.received - (arrived if arrived <= connection.received else 0)
+        if arrived > connection.received:
+            del self._arrived[connection.descriptor]
+            arrived = 0
+        return connection.received - arrived

@@ -1,6 +1,6 @@
 """The server's process: wait, receive, let the broker decide, send.
 
-The only clock of the server is read here, and the only random numbers are drawn here. One thread
+The broker's clock is read here, and nowhere else, and its random numbers are drawn here. One thread
 on one poller with non-blocking receives: about five times the round trips of zmq.asyncio.
 """
 
@@ -35,7 +35,7 @@ _ROUTE_AND_TWO = 3
 
 
 class Server:
-    """A broker on its four sockets.
+    """A broker on client_inputs and, through a gateway, on the exercise's other three sockets.
 
     `run` returns after SIGTERM or SIGINT, once lines that executors are working on are answered or
     DRAIN_S has passed.
@@ -88,6 +88,10 @@ class Server:
         self._gateway.close()
         self._inputs.close()
 
+    def abandon(self) -> None:
+        """Let go of what would keep another server from the ports: this process ends."""
+        self._gateway.kill()
+
     def _round(self, poller: zmq.Poller, before: float, until: float = inf) -> float:
         """Wait, receive, decide, send; return the moment of this round."""
         now = self._wait(poller, before, until)
@@ -138,7 +142,7 @@ class Server:
 
     def _hear_gateway(self, ready: Container[object], now: float) -> None:
         plain = self._broker.plain
-        heard = self._gateway.hear(ready, now)
+        heard = self._gateway.turn(ready, now)
         if heard is None:
             plain.subscriptions_lost(now)
             return
@@ -233,5 +237,6 @@ class Server:
 def serve(config: ServerConfig, on_start: Callable[[], None]) -> None:
     """Run a server until SIGTERM or SIGINT. Raises AddressTaken and SetupError."""
     server = Server(config)
+    process.start_anew_when_aborted(server.abandon)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(on_start)
