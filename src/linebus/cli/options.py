@@ -71,7 +71,7 @@ def add_wait(parser: argparse.ArgumentParser, default: float = limits.CONNECT_S)
         type=seconds,
         default=default,
         metavar="SECONDS",
-        help="how long to wait for a server to listen; 0: not at all (default: %(default)g)",
+        help="how long to wait for a server, also one that has gone (default: %(default)g)",
     )
 
 
