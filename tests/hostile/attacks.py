@@ -12,6 +12,7 @@ import random
 import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import wraps
 from itertools import count
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ _BATCH = 65_536
 def _again(once: Attack) -> Attack:
     """Begin an attack anew whenever it was cut off."""
 
+    @wraps(once)
     def attack(ports: Ports) -> Steps:
         while True:
             try:
