@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
@@ -30,6 +30,25 @@ def end_with_parent(parent_pid: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent_is_gone(parent_pid):
         os._exit(1)
+
+
+@contextlib.contextmanager
+def no_interrupts() -> Iterator[None]:
+    """Keep SIGINT from this thread, and from what is started within until it ignores it itself.
+
+    A Python that is still starting would otherwise print where Ctrl-C found it.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def ignore_interrupts() -> None:
+    """Ignore SIGINT, as one whose parent handles Ctrl-C, and whom it has started so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # what it starts is not so
 
 
 def ending_with_this() -> Callable[[], None]:

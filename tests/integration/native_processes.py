@@ -88,12 +88,12 @@ def _ends_by(pid: int, deadline: float) -> bool:
         os.close(descriptor)
 
 
-def wait_until(condition: Callable[[], bool], expectation: str) -> None:
+def wait_until(condition: Callable[[], bool], expectation: str, *, pause_s: float = 0.01) -> None:
     """Look again and again: for what the kernel and the programs tell nobody."""
     deadline, pause = time.monotonic() + PATIENCE_S, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {expectation}"
-        pause.wait(0.01)
+        pause.wait(pause_s)
 
 
 # -- commands ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -60,16 +61,15 @@ def bus(running: Stage) -> Iterator[Bus]:
 
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_the_four_programs_may_start_in_any_order(stage: Stage, order: tuple[str, ...]) -> None:
+    programs = {}
     for name in order:
-        if name in {"server", "client"}:
-            program = getattr(stage, name)()
-        else:
-            program = stage.worker(name)
-            program.expect("offering")  # how fast a Python starts is not what this is about
-        if name == "client":
-            client = program
-            client.write("isprime 97\ngcd 12 18\n")
-            client.end_input()
+        start = getattr(stage, name, None) or partial(stage.worker, name)
+        programs[name] = start()
+    for name in ("primer", "gcd"):
+        programs[name].expect("in session")
+    client = programs["client"]
+    client.write("isprime 97\ngcd 12 18\n")
+    client.end_input()
     assert client.wait() == 0
     assert sorted(client.lines) == ["97 is prime", "gcd for 12 18 is 6"]
 
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_server_and_workers_with_exit_code_0(stage: Stage) -> None:
     programs = [stage.our_server(), stage.worker("primer"), stage.worker("gcd")]
     stage.bus().settle("isprime 4", "4 is not prime")
     stage.bus().settle("gcd 4 6", "gcd for 4 6 is 2")
-    for program in programs:
+    for program in reversed(programs):  # a worker says so once its server has gone
         program.interrupt()
         assert program.wait() == 0
         assert not program.errors
@@ -333,8 +333,9 @@ def test_a_request_lost_with_its_server_is_sent_again(stage: Stage) -> None:
         assert inputs.recv() == b"isprime 97"
     finally:
         context.destroy(linger=0)
+    worker = stage.worker("primer")
+    worker.expect("offering")  # how fast a Python starts is not what this is about
     stage.our_server()
-    stage.worker("primer")
     client.expect("97 is prime")
     client.end_input()
     assert client.wait() == 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import linebus
+from linebus import limits
 from tests.integration.native_processes import (
     MODULE,
     Gate,
@@ -42,7 +43,11 @@ def test_procs_says_how_many_executors_there_are(home: Home, procs: int, spares:
     worker.wait_for(f"with {procs} executor")
     wait_until(lambda: len(executors(worker)) == procs + spares, "all, and a spare one of several")
     with linebus.Client(home.address) as bus:
-        wait_until(lambda: bus.services()[0].executors == procs, "those that were asked for")
+        wait_until(
+            lambda: bus.services()[0].executors == procs,
+            "those that were asked for",
+            pause_s=3 / limits.ADMIN_LINES_PER_S_MAX,
+        )
 
 
 def test_one_more_is_loaded_where_a_service_has_a_limit(home: Home) -> None:

@@ -40,7 +40,10 @@ def start(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         "@linebus.service\n"
         "def reads() -> str:\n"
         "    return repr(os.read(0, 10))\n"
-        "everything = [echo, die, leave, hang, reads]\n"
+        "@linebus.service\n"
+        "def blocked() -> str:\n"
+        "    return repr(signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+        "everything = [echo, die, leave, hang, reads, blocked]\n"
     )
     started: list[Child] = []
 
@@ -81,10 +84,27 @@ def test_a_child_says_what_it_offers_and_works_on_plain_lines(start: Callable[..
     child = start()
     assert child.started_at == 5.0
     ready = hear(child)
-    assert [offer.name for offer in ready.offers] == ["echo", "die", "leave", "hang", "reads"]
+    assert [offer.name for offer in ready.offers] == [
+        *("echo", "die", "leave", "hang", "reads", "blocked")
+    ]
     assert ask(child, 1, "echo", "a b") == pipes.PlainText(1, "echoed a b", failed=False)
     assert ask(child, 2, "hang", "x").failed
     assert ask(child, 3, "nothing", "x").failed
+
+
+def test_ctrl_c_does_not_reach_a_child_that_is_starting(start: Callable[..., Child]) -> None:
+    child = start()
+    child.process.send_signal(signal.SIGINT)
+    assert isinstance(hear(child), pipes.Ready)
+    child.process.send_signal(signal.SIGINT)
+    assert ask(child, 1, "echo", "a").text == "echoed a"
+
+
+def test_what_a_service_starts_may_be_interrupted(start: Callable[..., Child]) -> None:
+    child = start()
+    hear(child)
+    assert ask(child, 1, "blocked", "").text == "set()"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_child_that_cannot_load_says_why_and_ends(start: Callable[..., Child]) -> None:

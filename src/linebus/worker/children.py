@@ -62,11 +62,12 @@ class Child:
         flags = ["-B"] if tells_files else []
         arguments = [str(os.getpid()), str(report_of_child), str(self.position.descriptor)]
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, *flags, "-m", module, *arguments],
-                stdin=subprocess.PIPE,
-                pass_fds=(report_of_child, self.position.descriptor),
-            )
+            with process.no_interrupts():
+                self.process = subprocess.Popen(
+                    [sys.executable, *flags, "-m", module, *arguments],
+                    stdin=subprocess.PIPE,
+                    pass_fds=(report_of_child, self.position.descriptor),
+                )
         except OSError:
             os.close(report)
             self.position.close()

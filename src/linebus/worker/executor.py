@@ -410,7 +410,7 @@ def begin(arguments: Sequence[str]) -> Begun | None:
     """Take up the pipes of an executor's process; None where its guardian has gone."""
     guardian_pid, report_descriptor, position_descriptor = map(int, arguments)
     process.end_with_parent(guardian_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the guardian's to handle
+    process.ignore_interrupts()  # Ctrl-C is the guardian's to handle
     _log()
     inheritable = False  # what a service starts must not hold on to them
     for descriptor in (report_descriptor, position_descriptor):
