@@ -22,7 +22,7 @@ unexport PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUI
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r name says; do \
-	    printf '  make %-8s %s\n' "$$name" "$$says"; done
+	    printf '  make %-10s %s\n' "$$name" "$$says"; done
 
 up: $(VENV)/.run ## run everything and a prompt, or answer the lines on stdin; ARGS='6555 6556 6557 6558' passes options
 	@exec $(BIN)/linebus up $(ARGS)

@@ -132,8 +132,9 @@ class Connection:
         """Return what tells best why there is no session; asks for no lock, and may take long."""
         if self._last_event in (Event.CONNECTED, Event.STRANGE):
             return NotLinebus(
-                f"what listens at {self.address} does not answer a linebus greeting; if it is a "
-                "server of the exercise, use: python3 client.py CLIENT_INPUTS CLIENT_OUTPUTS"
+                f"what listens at {self.address} does not answer a linebus greeting; linebus "
+                "doctor says what it is; if it is a server of the exercise, use: python3 client.py "
+                "CLIENT_INPUTS CLIENT_OUTPUTS"
             )
         if not can_resolve(self.address):
             return NobodyListens(f"the host in {self.address} is unknown; check the address")
