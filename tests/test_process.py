@@ -138,6 +138,37 @@ def test_a_second_signal_acts_as_if_nobody_caught_it() -> None:
             assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def test_a_signal_that_comes_while_they_are_being_caught_wakes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def caught(number: signal.Signals, handler: signal.Handlers) -> object:
+        former = set_handler(number, handler)
+        if number is signal.SIGINT and not seen:
+            seen.append(number)
+            signal.raise_signal(number)
+        return former
+
+    seen: list[signal.Signals] = []
+    set_handler = signal.signal
+    monkeypatch.setattr(signal, "signal", caught)
+    with StopSignals(signal.SIGINT) as signals:
+        assert readable(signals.fileno(), 0)
+        assert signals.received is signal.SIGINT
+
+
+def test_ctrl_c_just_before_it_is_caught_leaves_everything_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            StopSignals().__enter__()
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 def test_afterwards_everything_is_as_it_was() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with StopSignals() as signals:

@@ -184,9 +184,14 @@ class StopSignals:
         """Catch the signals from now on."""
         for sock in (self._read, self._write):
             sock.settimeout(0)
-        for number in self._numbers:
-            self._former[number] = signal.signal(number, self._note)
-        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        try:
+            # First: of a signal that is noted and does not wake, the descriptor would not tell.
+            signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+            for number in self._numbers:
+                self._former[number] = signal.signal(number, self._note)
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -205,8 +207,10 @@ def standard_streams(
             return terminal
 
     out = Stream()
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdin", io.StringIO(lines))
+    descriptor, write = os.pipe()
+    os.write(write, lines.encode())
+    with os.fdopen(descriptor) as typed, os.fdopen(write, "w"), monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", typed)
         patch.setattr(sys, "stdout", out)
         yield out
 
@@ -229,6 +233,18 @@ def test_where_the_output_goes_elsewhere_the_prompt_does_not(
     assert (out.getvalue(), capsys.readouterr().err) == ("", "> ")
 
 
+def test_ctrl_c_just_after_a_simple_prompt_is_shown_is_not_missed(
+    bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    ctrl_c = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+    with standard_streams(monkeypatch, "", terminal=True) as out:
+        monkeypatch.setattr(out, "flush", ctrl_c.start)
+        with pytest.raises(KeyboardInterrupt):
+            Prompt(bus, [], as_json=False)._read()
+    ctrl_c.join()
+
+
 def test_news_begin_on_a_line_of_their_own(
     bus: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,7 +257,8 @@ def test_news_begin_on_a_line_of_their_own(
         return ""
 
     monkeypatch.setattr("builtins.input", read)
-    prompt._read()
+    with standard_streams(monkeypatch, "\n", terminal=False):
+        prompt._read()
     assert capsys.readouterr().err.endswith("linebus: no one reads\n> \nlinebus: one reads\n")
 
 

@@ -27,6 +27,14 @@ def a_run(books: Books, first: int, count: int) -> Run:
     return Run(books, first, [str(n) for n in range(first, first + count)], count, 0.0)
 
 
+def requeue_struck(service: Service, books: Books, number: int) -> Run:
+    """Have a line wait that an executor has died of."""
+    run = a_run(books, number, 1)
+    run.strikes = 1
+    service.requeue(run)
+    return run
+
+
 def an_executor(pool: Pool, credit: int, *, is_spare: bool = False) -> Executor:
     worker = Worker(b"w" * 16, 1, "test")
     worker.pool = pool
@@ -246,9 +254,7 @@ def test_a_line_that_killed_an_executor_travels_alone() -> None:
     executor = an_executor(pool, 100)
     books = books_for(service)
     service.queue(books, a_run(books, 2, 3))
-    struck = a_run(books, 1, 1)
-    struck.strikes = 1
-    service.requeue(struck)
+    requeue_struck(service, books, 1)
     pool.dispatch(0.0)
     assert [lease.run.first for lease in executor.leases] == [1]
     executor.advance(executor.leases[0], 1)
@@ -264,9 +270,7 @@ def test_a_struck_line_of_an_async_service_waits_until_nothing_is_beside_it() ->
     books = books_for(service)
     service.queue(books, a_run(books, 2, 2))
     pool.dispatch(0.0)
-    struck = a_run(books, 1, 1)
-    struck.strikes = 1
-    service.requeue(struck)
+    struck = requeue_struck(service, books, 1)
     service.queue(books, a_run(books, 10, 20))
     pool.dispatch(0.0)
     assert struck not in [lease.run for each in (one, two) for lease in each.leases]
@@ -292,9 +296,7 @@ def test_a_struck_line_that_waits_holds_up_no_other_service() -> None:
     books = books_for(slow)
     slow.queue(books, a_run(books, 2, 2))
     pool.dispatch(0.0)
-    struck = a_run(books, 1, 1)
-    struck.strikes = 1
-    slow.requeue(struck)
+    requeue_struck(slow, books, 1)
     others = books_for(echo)
     echo.queue(others, a_run(others, 1, 1))
     pool.dispatch(0.0)
@@ -307,9 +309,7 @@ def test_what_waits_with_strikes_is_counted_wherever_it_leaves_the_queue() -> No
     a_pool(service, at_once=3)
     books = books_for(service)
     for number in (1, 2, 3):
-        struck = a_run(books, number, 1)
-        struck.strikes = 1
-        service.requeue(struck)
+        requeue_struck(service, books, number)
     service.take_out(books, IntervalSet([(2, 2)]))
     assert service.struck == 2
     next_slice(service, 10)
@@ -545,9 +545,7 @@ def test_an_executor_that_dies_while_it_is_kept_free_is_kept_free_no_more() -> N
     books = books_for(service)
     service.queue(books, a_run(books, 1, 2))
     pool.dispatch(0.0)
-    struck = a_run(books, 10, 1)
-    struck.strikes = 1
-    service.requeue(struck)
+    requeue_struck(service, books, 10)
     pool.dispatch(0.0)
     dead = one if one.is_reserved else two
     dead.route = None

@@ -176,24 +176,22 @@ import linebus
 
 @linebus.service
 async def linger(path: str) -> str:
-    while not os.path.exists(path):
-        await asyncio.sleep(0.01)
+    if path != "open":
+        os.close(await asyncio.to_thread(os.open, path, os.O_RDONLY))
     return "VERSION"
 """
     home.write_module(source)
     worker = work(home, "mine:linger", procs=1)
-    there = home.folder / "there"
-    there.touch()
-    with linebus.Client(home.address) as bus:
-        assert bus.ask(f"linger {there}").text == "VERSION"
-        first = bus.submit(f"linger {home.folder / 'gate'}")
+    with Gate(home.folder) as gate, linebus.Client(home.address) as bus:
+        assert bus.ask("linger open").text == "VERSION"
+        first = bus.submit(f"linger {gate.path}")
         home.write_module(source.replace("VERSION", "CHANGED"))
         worker.wait_for("reloaded")
         for _ in range(20):
-            assert all(reply.is_answered for reply in bus.map([f"linger {there}"] * 500))
+            assert all(reply.is_answered for reply in bus.map(["linger open"] * 500))
         assert not first.done()
-        wait_for_answer(bus, f"linger {there}", "CHANGED")
-        (home.folder / "gate").touch()
+        wait_for_answer(bus, "linger open", "CHANGED")
+        gate.open()
         assert first.result().text in {"VERSION", "CHANGED"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from linebus.cli.exit_codes import ExitCode
 from linebus.cli.output import has_escapes, json_line, tell
 from linebus.cli.services import print_services
 from linebus.errors import LinebusError, NotAnswered
+from linebus.process import StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,12 +118,12 @@ class Prompt:
 
     def _read_simply(self) -> str:
         """Read a line without any escapes; the prompt stays out of output that goes elsewhere."""
+        shown_on = sys.stdout if sys.stdout.isatty() else sys.stderr
         self._is_reading_simply = True
         try:
-            if sys.stdout.isatty():
-                return input(_PROMPT)
-            sys.stderr.write(_PROMPT)
-            sys.stderr.flush()
+            shown_on.write(_PROMPT)
+            shown_on.flush()
+            _wait_for_line()
             return input()
         finally:
             self._is_reading_simply = False
@@ -139,3 +142,14 @@ class Prompt:
         else:
             names = [service.name for service in services]
         return [*(f"{name} " for name in names), _HELP]
+
+
+def _wait_for_line() -> None:
+    """Wait until a line is typed or the input ends. Raises KeyboardInterrupt.
+
+    `input` alone goes on waiting where Ctrl-C comes at the moment at which it begins to.
+    """
+    with StopSignals(signal.SIGINT) as interrupt:
+        select.select([sys.stdin, interrupt], [], [])
+    if interrupt.received:
+        raise KeyboardInterrupt
