@@ -2,11 +2,11 @@
 
     python bench/hostile.py [SECONDS] [PART OF AN ATTACK'S NAME]        (make hostile)
 
-Attackers run in processes of their own, one attack after the other and then all at once; SECONDS
+Attackers run in processes of their own, one attack after the other and then twelve at once; SECONDS
 (60 by default) are shared among them. Meanwhile an honest client asks one line after the other, and
-a plain client too. At the end it prints what was sent, what was answered and how late, the most
-memory that the server took, and what is left once the attackers have gone. It fails where a process
-has ended or a reply was wrong.
+a plain client too. It prints what was sent, what was answered and how late, the most memory that
+the server took, and what is left once the attackers have gone. It fails where a process has ended
+or a reply was wrong.
 """
 
 from __future__ import annotations
@@ -119,31 +119,39 @@ def report(label: str, asker: Asker, bus: Bus, sent: int, messages: int) -> None
     )
 
 
+def report_memory(bus: Bus, most: int) -> None:
+    threading.Event().wait(REST_S)
+    left = memory_of(bus.server.pid) / 1e6
+    with linebus.Client(f"tcp://127.0.0.1:{bus.ports.client_inputs}") as client:
+        held = json.loads(client.ask("linebus.server").text)["held_bytes"] / 1e6
+    print(
+        f"most memory {most / 1e6:.0f} MB; after {REST_S:.0f} s {left:.0f} MB, held {held:.0f}",
+        flush=True,
+    )
+
+
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     wanted = sys.argv[2] if len(sys.argv) > 2 else ""
     names = [name for name in ATTACKS if wanted in name]
-    share = seconds / 2 / len(names)
+    if not names:
+        sys.exit(f"no attack has {wanted!r} in its name; there are: {', '.join(ATTACKS)}")
+    groups = [[name] for name in names]
+    if not wanted:
+        groups += [
+            names[start : start + ATTACKERS_TOGETHER]
+            for start in range(0, len(names), ATTACKERS_TOGETHER)
+        ]
+    share = seconds / sum(map(len, groups))
     with running_bus() as bus, Asker(bus.ports) as asker:
         print(f"{'':<42} {'MB':>9} {'messages':>9} {'answered':>8} {'worst s':>8} {'peak MB':>8}")
         most = 0
-        for name in names:
-            sent, messages = run([name], bus, share)
+        for group in groups:
+            sent, messages = run(group, bus, share * len(group))
             most = max(most, bus.peak)
-            report(name, asker, bus, sent, messages)
-        if not wanted:
-            for start in range(0, len(names), ATTACKERS_TOGETHER):
-                some = names[start : start + ATTACKERS_TOGETHER]
-                sent, messages = run(some, bus, share * len(some))
-                most = max(most, bus.peak)
-                report(f"{len(some)} at once, from {some[0]}"[:42], asker, bus, sent, messages)
-        threading.Event().wait(REST_S)
-        left = memory_of(bus.server.pid) / 1e6
-        with linebus.Client(f"tcp://127.0.0.1:{bus.ports.client_inputs}") as client:
-            held = json.loads(client.ask("linebus.server").text)["held_bytes"] / 1e6
-        print(
-            f"most memory {most / 1e6:.0f} MB; after {REST_S:.0f} s {left:.0f} MB, held {held:.0f}"
-        )
+            label = group[0] if len(group) == 1 else f"{len(group)} at once, from {group[0]}"
+            report(label[:42], asker, bus, sent, messages)
+        report_memory(bus, most)
         print(
             f"in all {asker.answered} answered, {len(asker.wrong)} wrong, "
             f"worst {asker.worst_s:.2f} s"

@@ -46,10 +46,12 @@ KEY_BYTES = 32
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
 # Whole messages that wait to be received stay in memory even where their connection is cut.
-SERVER_RECEIVE_HWM_MESSAGES = 2
 PLAIN_RECEIVE_HWM_MESSAGES = 8
 PLAIN_FRAME_BYTES_MAX = 64 * 1024
 PEER_HWM_MESSAGES = 64
+# More than an honest server sends that is not read: where a mark is reached libzmq 4.3.5 aborts the
+# process if the server goes meanwhile and a heartbeat is due.
+PEER_RECEIVE_HWM_MESSAGES = 65_536
 PLAIN_HWM_MESSAGES = 4_000
 LINGER_MS = 500
 HANDSHAKE_MS = 2_000
@@ -248,12 +250,16 @@ SIMULATOR_TRACE_EVENTS = 400
 # -- the server's memory ---------------------------------------------------------------------
 # How often it is looked at; how far it may grow before subscribers are looked at, and how much one
 # of them may have sent; how far it may grow beyond what the broker holds before all connections are
-# looked at, and how much all of them together may then have sent that is no whole message.
+# looked at, how much all of them together may then have sent that has not been received, and how
+# much memory a byte of that may take (a frame of two bytes takes 64).
 GUARD_S = 0.1
 GUARD_GROWTH_BYTES = 16 * 1024 * 1024
 SUBSCRIPTIONS_BYTES_MAX = 128 * 1024
 GUARD_MEMORY_BYTES = 128 * 1024 * 1024
 GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
+GUARD_PER_BYTE_MAX = 64
+# A door that was shut is opened so late at most where nothing comes any more.
+DOOR_S = 1.0
 
 # -- the exercise's sockets ------------------------------------------------------------------
 # They have a process of their own, the gateway. It may take this much memory; it gives a sign of
@@ -353,6 +359,7 @@ assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert FLUSH_S < SLICE_S
+assert PEER_RECEIVE_HWM_MESSAGES > WINDOW_LINES + LINES_PER_MESSAGE_MAX
 assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
 assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX

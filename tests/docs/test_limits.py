@@ -19,6 +19,7 @@ INTERNAL = {
     "DRAIN_MESSAGES_MAX": "what is left is received in the next round",
     "POLL_MS_MAX": "zmq_poll's",
     "INT_BITS_MAX": "longer integers go in halves",
+    "GUARD_PER_BYTE_MAX": "what libzmq makes of a byte",
     "TIMERS_VOID_MAX": "memory for time",
     "SUGGESTIONS_CACHED_MAX": "memory for time",
     "REPORT_BYTES_MAX": "between a guardian and its executors",

@@ -116,6 +116,19 @@ def very_many_frames(name: str, frames: int) -> Attack:
     return _again(once)
 
 
+def whole(name: str, size: int) -> Attack:
+    """Messages of two frames of this size, each of them in order."""
+
+    def once(ports: Ports) -> Steps:
+        piece = message(bytes(size), bytes(size))
+        times = max(1, _BATCH // len(piece))
+        with Wire.shaken(getattr(ports, name), _KINDS[name]) as wire:
+            while True:
+                yield Sent(wire.send(piece * times), times)
+
+    return _again(once)
+
+
 def noise(name: str) -> Attack:
     """Random bytes: instead of a handshake, in it, and after it."""
     chance = random.Random(name)
@@ -501,7 +514,7 @@ def _endless_large(name: str) -> Attack:
 def heartbeats_of_who_has_gone(ports: Ports) -> Steps:
     """Heartbeats behind messages for which there was no room, of a peer that has gone meanwhile.
 
-    libzmq 4.3.5 answers them all the same and aborts: `!_io_error` in stream_engine_base.cpp.
+    libzmq 4.3.5 would answer them all the same and abort: `!_io_error` in stream_engine_base.cpp.
     """
     ping = frame(b"\x04PING\x00\x00", command=True)
     pairs = 200
@@ -518,6 +531,14 @@ def _many_frames(name: str) -> Attack:
     return very_many_frames(name, 100_000)
 
 
+def _short_messages(name: str) -> Attack:
+    return whole(name, 1)
+
+
+def _long_messages(name: str) -> Attack:
+    return whole(name, 60_000)
+
+
 def _short_subscriptions(name: str) -> Attack:
     return subscriptions(name, 3)
 
@@ -532,6 +553,8 @@ ATTACKS: dict[str, Attack] = {
     **_on_each(_endless_tiny),
     **_on_each(_endless_large),
     **_on_each(_many_frames, *_MESSAGES, "worker_inputs"),
+    **_on_each(_short_messages, *_MESSAGES),
+    **_on_each(_long_messages, *_MESSAGES),
     **_on_each(noise),
     **_on_each(half_handshakes),
     **_on_each(idle_connections),

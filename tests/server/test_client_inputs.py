@@ -10,6 +10,7 @@ import zmq
 from linebus import limits
 from linebus.net.dealer import new_context
 from linebus.server.client_inputs import ClientInputs
+from linebus.server.door import Door
 from linebus.server.kernel import Kernel
 from linebus.server.listening import listen
 from tests.support import PATIENCE_MS, config_on_free_ports
@@ -28,7 +29,7 @@ def config() -> ServerConfig:
 @pytest.fixture
 def inputs(config: ServerConfig) -> Iterator[ClientInputs]:
     listening, *others = listen(config).values()
-    inputs = ClientInputs(Kernel({config.client_inputs}), listening)
+    inputs = ClientInputs(Kernel({config.client_inputs}), Door(), listening)
     yield inputs
     inputs.close()
     for each in others:
@@ -63,7 +64,7 @@ def test_the_socket_is_set_up_against_strangers(inputs: ClientInputs) -> None:
         (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
         (zmq.LINGER, limits.LINGER_MS),
         (zmq.SNDHWM, limits.SERVER_HWM_MESSAGES),
-        (zmq.RCVHWM, limits.SERVER_RECEIVE_HWM_MESSAGES),
+        (zmq.RCVHWM, 0),
     ):
         assert inputs.socket.getsockopt(option) == value
 

@@ -14,6 +14,7 @@ import zmq
 
 from linebus import limits
 from linebus.net.dealer import new_context
+from linebus.server.door import Door
 from linebus.server.gateway_child import GatewayChild
 from linebus.server.listening import listen
 from tests.support import PATIENCE_MS, PATIENCE_S, config_on_free_ports
@@ -125,6 +126,18 @@ def test_one_that_ends_or_hangs_is_replaced_and_its_peers_come_back(
     server.child.broadcast("gcd 12 18")
     server.child.flush()
     assert subscriber.poll(PATIENCE_MS)
+
+
+def test_a_door_that_one_has_left_shut_is_opened(server: Server) -> None:
+    server.subscriber("worker_inputs", b"gcd")
+    server.hear_subscription()
+    door = Door(*server.child._listening)
+    door.add("inlet")
+    door.shut()
+    assert server.gateway is not None
+    server.gateway.kill()
+    assert server.hear_subscription() == b"\x01gcd"
+    door.close()
 
 
 def test_one_that_ends_again_and_again_is_replaced_ever_later(server: Server) -> None:

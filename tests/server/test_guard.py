@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from linebus import limits
+from linebus.server.door import Door
 from linebus.server.guard import Guard
 from linebus.server.kernel import Connection, Kernel
 from tests.support import PATIENCE_S
@@ -58,6 +59,13 @@ def kernel() -> FakeKernel:
 
 
 @pytest.fixture
+def door() -> Door:
+    door = Door()
+    door.add("inlet")
+    return door
+
+
+@pytest.fixture
 def held() -> list[int]:
     """What the broker holds."""
     return [0]
@@ -70,8 +78,8 @@ def arrived() -> Counter[int]:
 
 
 @pytest.fixture
-def guard(kernel: FakeKernel, held: list[int], arrived: Counter[int]) -> Guard:
-    return Guard(kernel, {INPUTS, LINES}, {LINES}, lambda: held[0], arrived)
+def guard(kernel: FakeKernel, door: Door, held: list[int], arrived: Counter[int]) -> Guard:
+    return Guard(kernel, door, {INPUTS, LINES}, {LINES}, lambda: held[0], arrived)
 
 
 def test_nobody_is_looked_at_while_memory_is_in_order(guard: Guard, kernel: FakeKernel) -> None:
@@ -90,6 +98,45 @@ def test_whoever_has_sent_most_that_is_no_message_is_cut(
     guard.look()
     assert kernel.was_cut == [8, 9]
     assert kernel.trims == 2
+
+
+def test_nobody_is_let_in_once_memory_is_short(
+    guard: Guard, door: Door, kernel: FakeKernel
+) -> None:
+    kernel.send(7, MUCH)
+    guard.look()
+    assert not door.is_shut
+    kernel.send(8, MUCH)
+    guard.look()
+    assert (kernel.was_cut, door.is_shut) == ([8, 7], True)
+
+
+def test_while_nobody_is_let_in_memory_counts_only_if_it_grows(
+    guard: Guard, door: Door, kernel: FakeKernel
+) -> None:
+    door.shut()
+    kernel.size += 2 * MUCH
+    guard.look()  # waits in whole messages of who is gone
+    kernel.send(7, LITTLE)
+    kernel.size -= LITTLE
+    guard.look()
+    assert kernel.was_cut == []
+    kernel.size += 1
+    guard.look()
+    assert kernel.was_cut == [7]
+
+
+def test_the_more_memory_is_taken_the_less_is_left_to_who_sends(
+    guard: Guard, kernel: FakeKernel
+) -> None:
+    kernel.send(7, LITTLE // 2)
+    kernel.send(8, 1_000)
+    kernel.size += MUCH
+    guard.look()
+    assert kernel.was_cut == []
+    kernel.size += 2 * MUCH
+    guard.look()
+    assert kernel.was_cut == [7]
 
 
 def test_whoever_sends_much_in_whole_messages_is_left_alone(
@@ -165,7 +212,7 @@ def test_where_the_kernel_tells_nothing_it_never_looks(
 ) -> None:
     monkeypatch.setattr(FakeKernel, "can_tell", False)
     threads = threading.active_count()
-    with Guard(kernel, {INPUTS}, set(), lambda: 0, Counter()):
+    with Guard(kernel, Door(), {INPUTS}, set(), lambda: 0, Counter()):
         assert threading.active_count() == threads
 
 

@@ -8,7 +8,9 @@ import pytest
 import zmq
 
 from linebus import limits
+from linebus.net import frames
 from linebus.net.dealer import new_context
+from linebus.server.door import Door
 from linebus.server.intake import Intake
 from linebus.server.kernel import Kernel
 from tests.support import PATIENCE_MS, free_address
@@ -42,25 +44,46 @@ def pair() -> Iterator[Pair]:
 
 def test_what_came_by_a_connection_is_counted_without_the_sockets_own_frames(pair: Pair) -> None:
     router, dealer = pair
-    intake = Intake(Cutting())
+    intake = Intake(Cutting(), Door())
     for _ in range(2):
-        dealer.send_multipart([b"four", b"six---"])
+        dealer.send_multipart([b"four", bytes(300)])
         assert router.poll(PATIENCE_MS)
-        [frames] = intake.drain(router, 1)
-        assert [frame.bytes for frame in frames[1:]] == [b"four", b"six---"]
-    assert list(intake.arrived.values()) == [20]
+        [received] = intake.drain(router, 1)
+        assert [frame.bytes for frame in received[1:]] == [b"four", bytes(300)]
+    assert list(intake.arrived.values()) == [2 * (2 + 4 + 9 + 300)]
 
 
 def test_a_message_of_too_many_frames_is_passed_over_and_its_connection_cut(pair: Pair) -> None:
     router, dealer = pair
-    kernel = Cutting()
-    intake = Intake(kernel)
+    kernel, door = Cutting(), Door()
+    intake = Intake(kernel, door)
     dealer.send_multipart([b"x"] * 1_000)
     assert router.poll(PATIENCE_MS)
     assert list(intake.drain(router, 1)) == []
     assert kernel.was_cut == list(intake.arrived)
-    assert (kernel.received, list(intake.arrived.values())) == (1_000, [1_000])
+    assert kernel.received == 3 * limits.FRAMES_MAX, "it was cut as soon as that was known"
+    assert list(intake.arrived.values()) == [3_000]
     dealer.send_multipart([b""] * (limits.FRAMES_MAX - 1))
     assert router.poll(PATIENCE_MS)
     assert len(list(intake.drain(router, 1))) == 1
     assert len(kernel.was_cut) == 1
+
+
+def test_after_such_a_message_nobody_is_let_in_until_all_that_came_is_received(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, dealer = pair
+    door = Door()
+    door.add(router)
+    intake = Intake(Cutting(), door)
+    dealer.send_multipart([b""] * 1_000)
+    assert router.poll(PATIENCE_MS)
+    with monkeypatch.context() as patch:
+        patch.setattr(frames, "has_arrived", lambda _: True)
+        patch.setattr(limits, "DRAIN_MESSAGES_MAX", 1)
+        assert list(intake.drain(router, 1)) == []
+    assert door.is_shut
+    dealer.send_multipart([b"body"])
+    assert router.poll(PATIENCE_MS)
+    assert len(list(intake.drain(router, 1))) == 1
+    assert not door.is_shut

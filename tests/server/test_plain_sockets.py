@@ -10,6 +10,7 @@ import zmq
 
 from linebus import limits
 from linebus.net.dealer import new_context
+from linebus.server.door import Door
 from linebus.server.kernel import Kernel
 from linebus.server.listening import listen
 from linebus.server.plain_sockets import PlainSockets
@@ -30,7 +31,7 @@ def config() -> ServerConfig:
 def sockets(config: ServerConfig) -> Iterator[PlainSockets]:
     client_inputs, *listening = listen(config).values()
     sockets = PlainSockets(
-        Kernel(set(config.ports().values())), config.client_inputs, tuple(listening)
+        Kernel(set(config.ports().values())), Door(), config.client_inputs, tuple(listening)
     )
     yield sockets
     sockets.close()

@@ -80,7 +80,7 @@ class Dealer:
         for option, value in (
             (zmq.IPV6, int("[" in address)),
             (zmq.SNDHWM, limits.PEER_HWM_MESSAGES),
-            (zmq.RCVHWM, limits.PEER_HWM_MESSAGES),
+            (zmq.RCVHWM, limits.PEER_RECEIVE_HWM_MESSAGES),
             (zmq.MAXMSGSIZE, limits.PEER_MESSAGE_BYTES_MAX),
             (zmq.RECONNECT_IVL, limits.RECONNECT_MS),
             (zmq.RECONNECT_IVL_MAX, limits.RECONNECT_MS_MAX),
@@ -154,7 +154,7 @@ class Dealer:
             if len(received) == _FRAMES:
                 yield received[0].bytes, received[1].bytes
             elif len(received) > limits.FRAMES_MAX:
-                frames.skip(self.socket)
+                frames.skip(self.socket, received[-1])
             if not frames.has_arrived(self.socket):
                 return
 

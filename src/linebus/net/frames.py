@@ -14,14 +14,12 @@ from linebus import limits
 
 _ARRIVED = int(zmq.POLLIN)
 _NOW = int(zmq.NOBLOCK)
-_MORE_COMES = int(zmq.RCVMORE)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 
 
 # What pyzmq's socket does below its checks of arguments that are never given here. To ask for the
 # option EVENTS takes a microsecond more than to poll: pyzmq looks each option up in an enum.
 _send = zmq.backend.Socket.send
-_receive_into = zmq.backend.Socket.recv_into
 _poll = zmq.backend.zmq_poll
 
 
@@ -47,11 +45,15 @@ def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
     return frames
 
 
-def skip(socket: zmq.Socket[bytes]) -> int:
-    """Pass over the rest of a message of too many frames; return how many bytes that was."""
-    nowhere, size = bytearray(), 0
-    while socket.get(_MORE_COMES):
-        size += _receive_into(socket, nowhere, flags=_NOW)
+def skip(socket: zmq.Socket[bytes], last: zmq.Frame) -> int:
+    """Pass over what comes after a frame in its message; return how many bytes came, at least.
+
+    Each frame has two bytes before it, or more.
+    """
+    size = 0
+    while last.more:
+        last = socket.recv(_NOW, copy=False)
+        size += 2 + len(last)
     return size
 
 

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Container, Iterator
 
+    from linebus.server.door import Door
     from linebus.server.kernel import Kernel
 
 
 class ClientInputs:
     """The ROUTER and its monitor."""
 
-    def __init__(self, kernel: Kernel, listening: socket.socket) -> None:
-        """Accept what connects to a port; the socket that listens there is taken over."""
+    def __init__(self, kernel: Kernel, door: Door, listening: socket.socket) -> None:
+        """Accept what connects to a port; the socket that listens there is taken over.
+
+        A high-water mark for receiving there is not. Where one is reached libzmq 4.3.5 reads no
+        more from the connection, and if the peer has gone meanwhile, a heartbeat among what had
+        been read already aborts the process (`!_io_error` in stream_engine_base.cpp).
+        """
         self._kernel = kernel
         self._context = server_context()
         self.socket = new_socket(
@@ -38,7 +44,7 @@ class ClientInputs:
                 (zmq.ROUTER_MANDATORY, 1),
                 (zmq.ROUTER_HANDOVER, 0),
                 (zmq.SNDHWM, limits.SERVER_HWM_MESSAGES),
-                (zmq.RCVHWM, limits.SERVER_RECEIVE_HWM_MESSAGES),
+                (zmq.RCVHWM, 0),
                 (zmq.MAXMSGSIZE, limits.MESSAGE_BYTES_MAX),
             ),
         )
@@ -46,7 +52,8 @@ class ClientInputs:
         self._news_descriptor = int(self.monitor.getsockopt(zmq.FD))
         self.monitor.poll(0)  # its descriptor tells of events only once a look has been in vain
         self._routes_by_descriptor: dict[int, bytes] = {}
-        self._intake = Intake(kernel)
+        door.add(self.socket)
+        self._intake = Intake(kernel, door)
         self.arrived = self._intake.arrived
         bind(self.socket, listening)
 

@@ -26,6 +26,7 @@ import zmq
 from linebus import limits, process
 from linebus.net.clock import milliseconds_until
 from linebus.net.pipes import PipeReader, PipeWriter
+from linebus.server.door import Door
 from linebus.server.guard import Guard
 from linebus.server.kernel import Kernel
 from linebus.server.pipes import Broadcast, Came, Publish, ToGateway
@@ -44,9 +45,10 @@ class Gateway:
         """Accept what connects to the three ports from now on."""
         outputs, inputs, results = (each.getsockname()[1] for each in listening)
         kernel = Kernel({outputs, inputs, results})
-        self._sockets = PlainSockets(kernel, client_inputs, listening)
+        door = Door(*listening)
+        self._sockets = PlainSockets(kernel, door, client_inputs, listening)
         self._guard = Guard(
-            kernel, {outputs, inputs, results}, {outputs, inputs}, int, self._sockets.arrived
+            kernel, door, {outputs, inputs, results}, {outputs, inputs}, int, self._sockets.arrived
         )
         self._channel = channel
         self._reader = PipeReader(channel, ToGateway)

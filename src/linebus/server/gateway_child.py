@@ -16,6 +16,7 @@ import zmq
 
 from linebus import limits, process
 from linebus.net.pipes import PipeReader, PipeWriter
+from linebus.server.door import let_in
 from linebus.server.pipes import Broadcast, Came, Publish
 
 if TYPE_CHECKING:
@@ -182,7 +183,10 @@ class GatewayChild:
         self._channel, self._silent_at = None, inf
         self._writer = PipeWriter(-1)
         self._process.kill()
-        return process.how_it_ended(self._process.wait())
+        how = process.how_it_ended(self._process.wait())
+        for each in self._listening:
+            let_in(each)
+        return how
 
     def kill(self) -> None:
         """End it at once, if there is one."""

@@ -1,12 +1,13 @@
 """Which connections use the server's memory in ways that no honest peer needs, and what to do.
 
-libzmq keeps what has come of a message until it is whole, however long that takes, and every prefix
-that somebody subscribes to; it bounds single frames and whole messages only. Python sees none of
-that. So the guard looks at the memory of the process now and then, and where that has grown, at how
-much each connection has sent. Whoever has subscribed to far more than anyone needs is cut off at
-once: while subscriptions come, libzmq takes them in and does not return to the loop. Whoever has
-sent most that was not received as a message is cut off where memory is short. An honest peer that
-is cut off wrongly connects again and goes on.
+libzmq keeps what has come of a message until it is whole, however long that takes, whole ones until
+they are received, and every prefix that somebody subscribes to; it bounds single frames only.
+Python sees none of that. So the guard looks at the memory of the process now and then, and where
+that has grown, at how much each connection has sent. Whoever has subscribed to far more than anyone
+needs is cut off at once: while subscriptions come, libzmq takes them in and does not return to the
+loop. Where memory is short, whoever has sent most that was not received is cut off, and nobody is
+let in until it is no more: what has come whole stays, and those who are cut come again. An honest
+peer that is cut off wrongly connects again and goes on.
 
 Where the kernel tells nothing (it is Linux that does) the guard does nothing. It looks from a
 thread of its own, since the loop may be what is held up.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from linebus.server.door import Door
     from linebus.server.kernel import Connection, Kernel
 
 
@@ -39,6 +41,7 @@ class Guard:
     def __init__(
         self,
         kernel: Kernel,
+        door: Door,
         ports: set[int],
         publishers: set[int],
         held_bytes: Callable[[], int],
@@ -46,11 +49,13 @@ class Guard:
     ) -> None:
         """Look at nothing yet."""
         self._kernel = kernel
+        self._door = door
         self._ports = ports
         self._publishers = publishers
         self._held_bytes = held_bytes
         self._arrived = arrived
         self._usual = self._seen = kernel.memory() if kernel.can_tell else 0
+        self._before = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
 
@@ -85,40 +90,45 @@ class Guard:
             self._seen = memory
             if self._publishers:
                 self._cut_subscribers()
-        if not self._is_pressed(memory):
-            return
-        self._kernel.trim()  # what is free need not be ours
-        if self._is_pressed(self._kernel.memory()):
-            if self._cut_the_worst():
-                self._kernel.trim()
-            else:  # many honest peers take it: looking at all of them again would find nothing
-                self._usual = self._kernel.memory() - self._held_bytes()
+        if self._excess(memory) > limits.GUARD_MEMORY_BYTES:
+            self._kernel.trim()  # what is free need not be ours
+            memory = self._kernel.memory()
+        if memory > self._before or not self._door.is_shut:
+            self._relieve(memory)
+        self._before = memory
 
-    def _is_pressed(self, memory: int) -> bool:
-        return memory - self._usual > limits.GUARD_MEMORY_BYTES + self._held_bytes()
+    def _relieve(self, memory: int) -> None:
+        """Let nobody in and cut connections, where memory is short and it is they who take it."""
+        excess = self._excess(memory)
+        if excess <= limits.GUARD_MEMORY_BYTES:
+            return
+        unfinished = sorted(
+            (self._unfinished(each), each.descriptor)
+            for each in self._kernel.connections(self._ports)
+        )
+        left = sum(size for size, _ in unfinished)
+        if left * limits.GUARD_PER_BYTE_MAX < excess and not self._door.is_shut:
+            self._usual = memory - self._held_bytes()  # it is something else that takes it
+            return
+        self._door.shut()
+        # Short messages take far more memory than they have bytes, so the more it is, the less is
+        # left to those who send.
+        little = limits.GUARD_UNFINISHED_BYTES * (limits.GUARD_MEMORY_BYTES / excess) ** 2
+        while unfinished and left > little:
+            size, descriptor = unfinished.pop()
+            self._kernel.cut(descriptor)
+            left -= size
+        self._kernel.trim()
+
+    def _excess(self, memory: int) -> int:
+        """Return how much of the memory is unusual and not what the broker holds."""
+        return memory - self._usual - self._held_bytes()
 
     def _cut_subscribers(self) -> None:
         """Cut those who subscribe to more than anyone needs."""
         for each in self._kernel.connections(self._publishers):
             if each.received > limits.SUBSCRIPTIONS_BYTES_MAX:
                 self._kernel.cut(each.descriptor)
-
-    def _cut_the_worst(self) -> bool:
-        """Cut those who have sent most that is no message, until what is left is little.
-
-        Return whether there were any.
-        """
-        unfinished = sorted(
-            (self._unfinished(each), each.descriptor)
-            for each in self._kernel.connections(self._ports)
-        )
-        left = sum(size for size, _ in unfinished)
-        is_much = left > limits.GUARD_UNFINISHED_BYTES
-        while unfinished and left > limits.GUARD_UNFINISHED_BYTES:
-            size, descriptor = unfinished.pop()
-            self._kernel.cut(descriptor)
-            left -= size
-        return is_much
 
     def _unfinished(self, connection: Connection) -> int:
         """Return what was sent and is no message; what arrived may be an earlier connection's."""

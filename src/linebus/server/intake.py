@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 
     import zmq
 
+    from linebus.server.door import Door
     from linebus.server.kernel import Kernel
+
+
+_SHORT_BYTES_MAX = 255
 
 
 class Intake:
     """Receives, counts for the guard what has come by each connection, and cuts senseless ones."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        """Cut connections by means of `kernel`."""
+    def __init__(self, kernel: Kernel, door: Door) -> None:
+        """Cut connections by means of `kernel`, and keep those who come again at the door."""
         self._kernel = kernel
-        self.arrived: Counter[int] = Counter()  # bytes in whole messages, by descriptor
+        self._door = door
+        self.arrived: Counter[int] = Counter()  # bytes of whole messages, by descriptor
 
     def drain(self, socket: zmq.Socket[bytes], own: int) -> Iterator[list[zmq.Frame]]:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
@@ -31,11 +36,16 @@ class Intake:
         for _ in range(limits.DRAIN_MESSAGES_MAX):
             received = frames.receive(socket)
             if received is None:
-                return
+                break
             if self._makes_sense(socket, received, own):
                 yield received
-            if time.monotonic() >= until or not frames.has_arrived(socket):
+            if not frames.has_arrived(socket):
+                break
+            if time.monotonic() >= until:
                 return
+        else:
+            return
+        self._door.received_all(socket)
 
     def _makes_sense(self, socket: zmq.Socket[bytes], received: list[zmq.Frame], own: int) -> bool:
         """Count a message for its connection; cut that one where it has far too many frames.
@@ -43,12 +53,23 @@ class Intake:
         The first `own` frames are the socket's, they never came by the connection.
         """
         descriptor = frames.descriptor_of(received[0])
-        size = sum(map(len, received[own:]))
+        size = _size(received[own:])
         is_senseless = len(received) > limits.FRAMES_MAX
         if is_senseless:
-            size += frames.skip(socket)
+            # Before the rest is passed over, which takes time: it goes on sending, and once it is
+            # cut it comes again with more.
+            self._door.shut()
+            if descriptor is not None:
+                self._kernel.cut(descriptor, size)
+            size += frames.skip(socket, received[-1])
         if descriptor is not None:
             self.arrived[descriptor] += size
-            if is_senseless:
-                self._kernel.cut(descriptor, size)
         return not is_senseless
+
+
+def _size(received: list[zmq.Frame]) -> int:
+    """Return how many bytes frames have taken on the way: ZMTP puts two or nine before each."""
+    size = sum(map(len, received)) + 2 * len(received)
+    if size > _SHORT_BYTES_MAX:
+        size += 7 * sum(len(frame) > _SHORT_BYTES_MAX for frame in received)
+    return size

@@ -19,6 +19,7 @@ from linebus.core.broker import Broker
 from linebus.errors import ProtocolError
 from linebus.net.clock import milliseconds_until
 from linebus.server.client_inputs import ClientInputs
+from linebus.server.door import Door
 from linebus.server.gateway_child import GatewayChild
 from linebus.server.guard import Guard
 from linebus.server.kernel import Kernel
@@ -47,7 +48,8 @@ class Server:
         process.raise_descriptor_limit()
         kernel = Kernel({config.client_inputs})
         client_inputs, *of_the_exercise = listen(config).values()
-        self._inputs = ClientInputs(kernel, client_inputs)
+        self._door = Door(client_inputs)
+        self._inputs = ClientInputs(kernel, self._door, client_inputs)
         self._gateway = GatewayChild(config.client_inputs, tuple(of_the_exercise))
         self._broker = Broker(
             lambda: os.urandom(limits.TOKEN_BYTES),
@@ -57,6 +59,7 @@ class Server:
         )
         self._guard = Guard(
             kernel,
+            self._door,
             {config.client_inputs},
             set(),
             lambda: self._broker.held_bytes,
@@ -87,6 +90,7 @@ class Server:
         """Close everything; what was sent has a moment to leave."""
         self._gateway.close()
         self._inputs.close()
+        self._door.close()
 
     def abandon(self) -> None:
         """Let go of what would keep another server from the ports: this process ends."""
@@ -117,7 +121,12 @@ class Server:
         return now
 
     def _wake_at(self, now: float) -> float:
-        at = min(self._broker.next_deadline(), self._stalled_until, self._gateway.next_deadline())
+        at = min(
+            self._broker.next_deadline(),
+            self._stalled_until,
+            self._gateway.next_deadline(),
+            now + limits.DOOR_S,  # the guard may shut it meanwhile
+        )
         return min(at, now + limits.STALLED_RETRY_S) if self._gateway.is_waiting else at
 
     # -- receiving ---------------------------------------------------------------------------
@@ -127,7 +136,7 @@ class Server:
         inputs = self._inputs
         # What a peer said before its connection was cut still counts, so that comes first.
         cut = list(inputs.cut_routes()) if inputs.has_news(ready) else []
-        if cut or inputs.has_arrivals(ready):
+        if cut or inputs.has_arrivals(ready) or self._door.is_shut:
             for frames in inputs.receive():
                 if len(frames) == _ROUTE_AND_TWO and len(frames[1]) == limits.TOKEN_BYTES:
                     self._receive_native(frames, now)

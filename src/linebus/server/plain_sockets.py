@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from linebus.server.door import Door
     from linebus.server.kernel import Kernel
 
 _OPTIONS = (
@@ -32,14 +33,14 @@ class PlainSockets:
     """client_outputs (PUB), worker_inputs (XPUB), worker_outputs (SUB)."""
 
     def __init__(
-        self, kernel: Kernel, client_inputs: int, listening: tuple[socket.socket, ...]
+        self, kernel: Kernel, door: Door, client_inputs: int, listening: tuple[socket.socket, ...]
     ) -> None:
         """Accept what connects to the three ports; the sockets that listen there are taken over.
 
         Workers that look for the native way are told the port `client_inputs`.
         """
         self._context = server_context()
-        self._intake = Intake(kernel)
+        self._intake = Intake(kernel, door)
         self.arrived = self._intake.arrived
         self.client_outputs = new_socket(self._context, zmq.PUB, _OPTIONS)
         self.worker_inputs = new_socket(self._context, zmq.XPUB, _OPTIONS)
@@ -47,6 +48,8 @@ class PlainSockets:
         self.worker_inputs.setsockopt(zmq.XPUB_WELCOME_MSG, plain.hint(client_inputs))
         self.worker_outputs = new_socket(self._context, zmq.SUB, _OPTIONS)
         self.worker_outputs.setsockopt(zmq.SUBSCRIBE, b"")
+        for each in (self.worker_inputs, self.worker_outputs):
+            door.add(each)
         every = (self.client_outputs, self.worker_inputs, self.worker_outputs)
         for made, listens in zip(every, listening, strict=True):
             bind(made, listens)
