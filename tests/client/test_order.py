@@ -37,6 +37,16 @@ def test_odd_spellings_join_the_same_stream(world: World) -> None:
     assert client.texts == ["a:1", "a:2", "a:3", "a:4", "a:  5", "a:"]
 
 
+def test_lines_that_all_begin_alike_are_read_as_others_are(world: World) -> None:
+    client = world.client()
+    lines = ["a 1", "a  2", "a 3 \t\r\n", "a ", "a a 4", "a \u2003"]
+    client.ask(*lines)
+    client.ask(*lines, "b 1")
+    world.work()
+    texts = ["a:1", "a: 2", "a:3", "a:", "a:a 4", "a:\u2003"]
+    assert client.texts == [*texts, *texts, "b:1"]
+
+
 def test_lines_without_a_service_are_answered_in_their_place(world: World) -> None:
     client = world.client()
     client.ask("", "a 1", "???", "a 2")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+import msgspec
 
 from linebus.core.lifecycle import Outcome
 from linebus.wire.messages import Ended, Replies
 
 
-class Reply(Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """How one request ended.
 
     `outcome` is a word of a closed set (`linebus.Outcome`); `text` the answer or, for any other
@@ -37,15 +37,14 @@ def replies_of(entry: Replies | Ended, offset: int, count: int) -> list[Reply]:
     if isinstance(entry, Ended):
         return [Reply(_outcome(entry.outcome), entry.text)] * count
     texts = entry.texts[offset : offset + count]
-    rest = (entry.worker, entry.attempt, entry.queued_s, entry.ran_s)
-    if not entry.failed:  # the hot path: nothing to look up per line
-        answered = Outcome.ANSWERED
-        return [Reply(answered, text, *rest) for text in texts]
-    failed = set(entry.failed)
-    return [
-        Reply(Outcome.FAILED if index in failed else Outcome.ANSWERED, text, *rest)
-        for index, text in enumerate(texts, offset)
-    ]
+    worker, attempt, queued_s, ran_s = entry.worker, entry.attempt, entry.queued_s, entry.ran_s
+    answered = Outcome.ANSWERED  # the hot path: nothing is looked up per line
+    replies = [Reply(answered, text, worker, attempt, queued_s, ran_s) for text in texts]
+    for index in entry.failed:
+        if 0 <= index - offset < len(replies):
+            at = index - offset
+            replies[at] = msgspec.structs.replace(replies[at], outcome=Outcome.FAILED)
+    return replies
 
 
 def _outcome(word: str) -> Outcome:

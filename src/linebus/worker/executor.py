@@ -126,7 +126,7 @@ class Executor:
         self._is_spent = self._is_spent or self._lines_left.get(name) == 0
 
     def _work(self, work: Slice) -> None:
-        """Answer the lines of a slice, sending what is done every half a millisecond.
+        """Answer the lines of a slice, sending what is done every FLUSH_S.
 
         This is the executor's one loop over lines and the hot path of every service.
         """
