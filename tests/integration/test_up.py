@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
+import linebus
 from tests.integration.native_processes import (
     MODULE,
     Home,
@@ -336,6 +337,8 @@ def test_a_worker_that_dies_while_the_prompt_is_open_is_told_at_once_and_replace
     )
     if term != "dumb":
         up.wait_for_prompt()
+    with linebus.Client(home.address) as bus:
+        wait_until(lambda: bus.ask("gcd 1 1").is_answered, "the new worker answers")
     up.spawn.sendline("gcd 12 18")
     up.spawn.expect_exact("gcd for 12 18 is 6")
 
