@@ -95,12 +95,21 @@ class StandInSignals:
 
 
 @contextmanager
-def serving(config: ServerConfig | None = None, *, grace_s: float = 0.0) -> Iterator[ServerConfig]:
-    """A server in a thread, which gives workers `grace_s` after its start; it ends cleanly."""
+def serving(
+    config: ServerConfig | None = None,
+    *,
+    grace_s: float = 0.0,
+    before: Callable[[Server], None] = lambda _: None,
+) -> Iterator[ServerConfig]:
+    """A server in a thread, which gives workers `grace_s` after its start; it ends cleanly.
+
+    `before` is called with it before it runs.
+    """
     config = config or config_on_free_ports()
     signals = StandInSignals()
     with mock.patch.object(limits, "START_GRACE_S", grace_s):
         server = Server(config)
+    before(server)
     started = threading.Event()
     with mock.patch.object(process, "StopSignals", return_value=signals):
         thread = threading.Thread(target=server.run, args=(started.set,))

@@ -45,7 +45,6 @@ KEY_BYTES = 32
 # High-water marks are memory per peer before Python sees a byte, so they are small; what waits
 # longer waits in the broker's books.
 SERVER_HWM_MESSAGES = 64
-# Whole messages that wait to be received stay in memory even where their connection is cut.
 PLAIN_RECEIVE_HWM_MESSAGES = 8
 PLAIN_FRAME_BYTES_MAX = 64 * 1024
 PEER_HWM_MESSAGES = 64
@@ -55,6 +54,8 @@ PEER_RECEIVE_HWM_MESSAGES = 65_536
 PLAIN_HWM_MESSAGES = 4_000
 LINGER_MS = 500
 HANDSHAKE_MS = 2_000
+# A question for a connection that is not answered so long is asked anew.
+CONNECT_MS = 1_000
 RECONNECT_MS = 50
 RECONNECT_MS_MAX = 500
 # ZMTP heartbeats find hosts that vanished without closing the connection.
@@ -253,15 +254,18 @@ SIMULATOR_TRACE_EVENTS = 400
 # How often it is looked at; how far it may grow before subscribers are looked at, and how much one
 # of them may have sent; how far it may grow beyond what the broker holds before all connections are
 # looked at, how much all of them together may then have sent that has not been received, and how
-# much memory a byte of that may take (a frame of two bytes takes 64).
+# much memory a byte of that may take (a frame of two bytes takes 64). Meanwhile new connections
+# wait: for the last time after the memory has grown, and for so many times as long as a message of
+# very many frames took; one of fewer is cheap.
 GUARD_S = 0.1
 GUARD_GROWTH_BYTES = 16 * 1024 * 1024
 SUBSCRIPTIONS_BYTES_MAX = 128 * 1024
 GUARD_MEMORY_BYTES = 128 * 1024 * 1024
 GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
-GUARD_PER_BYTE_MAX = 64
-# A door that was shut is opened so late at most where nothing comes any more.
-DOOR_S = 1.0
+GUARD_PER_BYTE_MAX = 32
+GUARD_DOOR_S = 0.5
+DOOR_PER_COST = 4
+CHEAP_FRAMES = 1_000
 
 # -- the exercise's sockets ------------------------------------------------------------------
 # They have a process of their own, the gateway. It may take this much memory; it gives a sign of

@@ -1,9 +1,10 @@
 import pytest
 
 from linebus import limits
-from linebus.client.order import Order
+from linebus.client.order import Order, _of_one_service
 from linebus.client.session import ClientSession
 from linebus.testing.world import World
+from linebus.wire import plain
 
 
 @pytest.fixture
@@ -34,17 +35,25 @@ def test_odd_spellings_join_the_same_stream(world: World) -> None:
     client = world.client()
     client.ask("a 1", " a 2", "a\t3", "a 4\r\n", "a   5 ", "a")
     world.work()
-    assert client.texts == ["a:1", "a:2", "a:3", "a:4", "a:  5", "a:"]
+    assert client.texts == ["a:1", "a:2", "a:3", "a:4", "a:5", "a:"]
 
 
-def test_lines_that_all_begin_alike_are_read_as_others_are(world: World) -> None:
+SPELLINGS = ["a  1", "a 2", "a  \t3 \t\r\n", "a ", "a a 4", "a \r5", "a  "]
+
+
+def test_lines_that_all_begin_alike_are_split_as_single_ones() -> None:
+    name, arguments = _of_one_service(SPELLINGS) or ("", [])
+    assert [(name, each) for each in arguments] == [plain.split(line) for line in SPELLINGS]
+    for others in (["b 1"], ["b 1"] * 9, ["a"], [" a 1"], ["aa 1"], ["a\t1"]):
+        assert _of_one_service([*SPELLINGS, *others]) is None
+        assert _of_one_service([*others, *SPELLINGS]) is None
+
+
+def test_lines_of_several_services_are_split_as_single_ones(world: World) -> None:
     client = world.client()
-    lines = ["a 1", "a  2", "a 3 \t\r\n", "a ", "a a 4", "a \u2003"]
-    client.ask(*lines)
-    client.ask(*lines, "b 1")
+    client.ask("b 1", *SPELLINGS)
     world.work()
-    texts = ["a:1", "a: 2", "a:3", "a:", "a:a 4", "a:\u2003"]
-    assert client.texts == [*texts, *texts, "b:1"]
+    assert client.texts == ["b:1", *[f"a:{plain.split(line)[1]}" for line in SPELLINGS]]
 
 
 def test_lines_without_a_service_are_answered_in_their_place(world: World) -> None:

@@ -132,8 +132,7 @@ def test_a_door_that_one_has_left_shut_is_opened(server: Server) -> None:
     server.subscriber("worker_inputs", b"gcd")
     server.hear_subscription()
     door = Door(*server.child._listening)
-    door.add("inlet")
-    door.shut()
+    door.shut(PATIENCE_S)
     assert server.gateway is not None
     server.gateway.kill()
     assert server.hear_subscription() == b"\x01gcd"

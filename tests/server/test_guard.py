@@ -60,9 +60,7 @@ def kernel() -> FakeKernel:
 
 @pytest.fixture
 def door() -> Door:
-    door = Door()
-    door.add("inlet")
-    return door
+    return Door()
 
 
 @pytest.fixture
@@ -111,10 +109,19 @@ def test_nobody_is_let_in_once_memory_is_short(
     assert (kernel.was_cut, door.is_shut) == ([8, 7], True)
 
 
+def test_the_door_is_opened_when_it_is_time(guard: Guard, door: Door) -> None:
+    door.shut(PATIENCE_S)
+    guard.look()
+    assert door.is_shut
+    door._shut_until = 0.0
+    guard.look()
+    assert not door.is_shut
+
+
 def test_while_nobody_is_let_in_memory_counts_only_if_it_grows(
     guard: Guard, door: Door, kernel: FakeKernel
 ) -> None:
-    door.shut()
+    door.shut(PATIENCE_S)
     kernel.size += 2 * MUCH
     guard.look()  # waits in whole messages of who is gone
     kernel.send(7, LITTLE)
@@ -142,9 +149,9 @@ def test_the_more_memory_is_taken_the_less_is_left_to_who_sends(
 def test_whoever_sends_much_in_whole_messages_is_left_alone(
     guard: Guard, kernel: FakeKernel, arrived: Counter[int]
 ) -> None:
-    kernel.send(7, 10 * MUCH)
+    kernel.send(7, 5 * MUCH)
     kernel.send(8, 2 * LITTLE)
-    arrived[7] = 10 * MUCH - 1_000
+    arrived[7] = 5 * MUCH - 1_000
     guard.look()
     assert kernel.was_cut == [8]
 

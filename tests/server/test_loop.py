@@ -443,14 +443,6 @@ def test_the_loop_looks_again_soon_at_a_peer_without_room(
     assert server._wake_at(now) == now + limits.STALLED_RETRY_S
 
 
-def test_a_door_that_the_guard_has_shut_is_opened_where_nothing_comes(server: Server) -> None:
-    now = time.monotonic()
-    assert server._wake_at(now) <= now + limits.DOOR_S
-    server._door.shut()
-    server._receive((), now)
-    assert not server._door.is_shut
-
-
 def test_what_waits_for_a_peer_that_has_left_is_dropped(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ says whose turn it is. So a file that mixes services costs little more than one 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-_BLANKS = " \t\r\n"
+_ENDS = " \t\r\n"
 
 
 class _Block:
@@ -149,13 +150,13 @@ class Order:
         turns: list[int] = []
         known: dict[str, tuple[int, Callable[[str], None]]] = {}  # whose turn, and what takes it
         for line in lines:
-            name, _, arguments = line.rstrip(_BLANKS).partition(" ")
+            name, _, arguments = line.rstrip(_ENDS).partition(" ")
             found = known.get(name)
             if found is None or (not all_fit and why_unfit(arguments)):
                 turns.append(self._add(line, blocks, known))
             else:
                 turn, append = found
-                append(arguments)
+                append(arguments.lstrip(" \t"))
                 turns.append(turn)
         return turns
 
@@ -237,7 +238,9 @@ def _of_one_service(lines: Collection[str]) -> tuple[str, list[str]] | None:
     if not plain.NAME.fullmatch(name):
         return None
     beginning = f"{name} "
+    if not all(line.startswith(beginning) for line in islice(lines, 4)):
+        return None
     rests = [line.removeprefix(beginning) for line in lines]
     if sum(map(len, rests)) + len(beginning) * len(rests) != sum(map(len, lines)):
         return None
-    return name, [rest.rstrip(_BLANKS) for rest in rests]
+    return name, [rest.rstrip(_ENDS).lstrip(" \t") for rest in rests]

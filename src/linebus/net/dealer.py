@@ -84,6 +84,7 @@ class Dealer:
             (zmq.MAXMSGSIZE, limits.PEER_MESSAGE_BYTES_MAX),
             (zmq.RECONNECT_IVL, limits.RECONNECT_MS),
             (zmq.RECONNECT_IVL_MAX, limits.RECONNECT_MS_MAX),
+            (zmq.CONNECT_TIMEOUT, limits.CONNECT_MS),
             (zmq.HANDSHAKE_IVL, limits.HANDSHAKE_MS),
             (zmq.HEARTBEAT_IVL, limits.ZMTP_HEARTBEAT_MS),
         ):

@@ -8,6 +8,8 @@ knows from a poller that something has arrived receives at once, then asks wheth
 
 from __future__ import annotations
 
+from math import inf
+
 import zmq
 
 from linebus import limits
@@ -45,16 +47,20 @@ def receive(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
     return frames
 
 
-def skip(socket: zmq.Socket[bytes], last: zmq.Frame) -> int:
-    """Pass over what comes after a frame in its message; return how many bytes came, at least.
+def skip(
+    socket: zmq.Socket[bytes], last: zmq.Frame, count_max: float = inf
+) -> tuple[int, zmq.Frame]:
+    """Pass over what comes after a frame in its message, `count_max` frames at most.
 
-    Each frame has two bytes before it, or more.
+    Returns how many bytes came at least, each frame having two before it or more, and the frame
+    that was the last now.
     """
-    size = 0
-    while last.more:
+    size = count = 0
+    while last.more and count < count_max:
         last = socket.recv(_NOW, copy=False)
         size += 2 + len(last)
-    return size
+        count += 1
+    return size, last
 
 
 def descriptor_of(frame: zmq.Frame) -> int | None:

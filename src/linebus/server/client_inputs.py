@@ -31,9 +31,9 @@ class ClientInputs:
     def __init__(self, kernel: Kernel, door: Door, listening: socket.socket) -> None:
         """Accept what connects to a port; the socket that listens there is taken over.
 
-        A high-water mark for receiving there is not. Where one is reached libzmq 4.3.5 reads no
-        more from the connection, and if the peer has gone meanwhile, a heartbeat among what had
-        been read already aborts the process (`!_io_error` in stream_engine_base.cpp).
+        It has no high-water mark for receiving. Where one is reached libzmq 4.3.5 reads no more
+        from the connection, and if the peer has gone meanwhile, a heartbeat among what had been
+        read already aborts the process (`!_io_error` in stream_engine_base.cpp).
         """
         self._kernel = kernel
         self._context = server_context()
@@ -52,7 +52,6 @@ class ClientInputs:
         self._news_descriptor = int(self.monitor.getsockopt(zmq.FD))
         self.monitor.poll(0)  # its descriptor tells of events only once a look has been in vain
         self._routes_by_descriptor: dict[int, bytes] = {}
-        door.add(self.socket)
         self._intake = Intake(kernel, door)
         self.arrived = self._intake.arrived
         bind(self.socket, listening)

@@ -6,8 +6,8 @@ Python sees none of that. So the guard looks at the memory of the process now an
 that has grown, at how much each connection has sent. Whoever has subscribed to far more than anyone
 needs is cut off at once: while subscriptions come, libzmq takes them in and does not return to the
 loop. Where memory is short, whoever has sent most that was not received is cut off, and nobody is
-let in until it is no more: what has come whole stays, and those who are cut come again. An honest
-peer that is cut off wrongly connects again and goes on.
+let in for a moment, or they would come again at once: what has come whole stays in memory until it
+is received. An honest peer that is cut off wrongly connects again and goes on.
 
 Where the kernel tells nothing (it is Linux that does) the guard does nothing. It looks from a
 thread of its own, since the loop may be what is held up.
@@ -83,6 +83,7 @@ class Guard:
 
     def look(self) -> None:
         """Look at the memory, and at single connections where it has grown."""
+        self._door.open_when_over()
         memory = self._kernel.memory()
         self._usual = min(self._usual, memory)
         self._seen = min(self._seen, memory)
@@ -110,7 +111,7 @@ class Guard:
         if left * limits.GUARD_PER_BYTE_MAX < excess and not self._door.is_shut:
             self._usual = memory - self._held_bytes()  # it is something else that takes it
             return
-        self._door.shut()
+        self._door.shut(limits.GUARD_DOOR_S)
         # Short messages take far more memory than they have bytes, so the more it is, the less is
         # left to those who send.
         little = limits.GUARD_UNFINISHED_BYTES * (limits.GUARD_MEMORY_BYTES / excess) ** 2

@@ -36,16 +36,11 @@ class Intake:
         for _ in range(limits.DRAIN_MESSAGES_MAX):
             received = frames.receive(socket)
             if received is None:
-                break
+                return
             if self._makes_sense(socket, received, own):
                 yield received
-            if not frames.has_arrived(socket):
-                break
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or not frames.has_arrived(socket):
                 return
-        else:
-            return
-        self._door.received_all(socket)
 
     def _makes_sense(self, socket: zmq.Socket[bytes], received: list[zmq.Frame], own: int) -> bool:
         """Count a message for its connection; cut that one where it has far too many frames.
@@ -56,15 +51,29 @@ class Intake:
         size = _size(received[own:])
         is_senseless = len(received) > limits.FRAMES_MAX
         if is_senseless:
-            # Before the rest is passed over, which takes time: it goes on sending, and once it is
-            # cut it comes again with more.
-            self._door.shut()
-            if descriptor is not None:
-                self._kernel.cut(descriptor, size)
-            size += frames.skip(socket, received[-1])
+            size += self._pass_over(socket, received[-1], descriptor, size)
         if descriptor is not None:
             self.arrived[descriptor] += size
         return not is_senseless
+
+    def _pass_over(
+        self, socket: zmq.Socket[bytes], last: zmq.Frame, descriptor: int | None, size: int
+    ) -> int:
+        """Pass over what is left of a message that makes no sense; return how many bytes that was.
+
+        Where that takes long its sender is cut before, or it would send more meanwhile, and kept
+        out for a while, or it would come again.
+        """
+        passed, last = frames.skip(socket, last, limits.CHEAP_FRAMES)
+        if last.more:
+            self._door.shut(0.0)
+        if descriptor is not None:
+            self._kernel.cut(descriptor, size + passed)
+        if last.more:
+            began_at = time.monotonic()
+            passed += frames.skip(socket, last)[0]
+            self._door.shut(limits.DOOR_PER_COST * (time.monotonic() - began_at))
+        return passed
 
 
 def _size(received: list[zmq.Frame]) -> int:

@@ -89,8 +89,8 @@ class Server:
     def close(self) -> None:
         """Close everything; what was sent has a moment to leave."""
         self._gateway.close()
+        self._door.close()  # first: who asks for a connection now shall be refused at once
         self._inputs.close()
-        self._door.close()
 
     def abandon(self) -> None:
         """Let go of what would keep another server from the ports: this process ends."""
@@ -121,12 +121,7 @@ class Server:
         return now
 
     def _wake_at(self, now: float) -> float:
-        at = min(
-            self._broker.next_deadline(),
-            self._stalled_until,
-            self._gateway.next_deadline(),
-            now + limits.DOOR_S,  # the guard may shut it meanwhile
-        )
+        at = min(self._broker.next_deadline(), self._stalled_until, self._gateway.next_deadline())
         return min(at, now + limits.STALLED_RETRY_S) if self._gateway.is_waiting else at
 
     # -- receiving ---------------------------------------------------------------------------
@@ -136,7 +131,7 @@ class Server:
         inputs = self._inputs
         # What a peer said before its connection was cut still counts, so that comes first.
         cut = list(inputs.cut_routes()) if inputs.has_news(ready) else []
-        if cut or inputs.has_arrivals(ready) or self._door.is_shut:
+        if cut or inputs.has_arrivals(ready):
             for frames in inputs.receive():
                 if len(frames) == _ROUTE_AND_TWO and len(frames[1]) == limits.TOKEN_BYTES:
                     self._receive_native(frames, now)

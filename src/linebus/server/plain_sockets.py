@@ -48,8 +48,6 @@ class PlainSockets:
         self.worker_inputs.setsockopt(zmq.XPUB_WELCOME_MSG, plain.hint(client_inputs))
         self.worker_outputs = new_socket(self._context, zmq.SUB, _OPTIONS)
         self.worker_outputs.setsockopt(zmq.SUBSCRIBE, b"")
-        for each in (self.worker_inputs, self.worker_outputs):
-            door.add(each)
         every = (self.client_outputs, self.worker_inputs, self.worker_outputs)
         for made, listens in zip(every, listening, strict=True):
             bind(made, listens)
