@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 from math import inf
+from operator import length_hint
 from typing import TYPE_CHECKING
 
 from linebus.client.reply import Reply, replies_of
@@ -76,18 +77,14 @@ class _Group:
             taken, only.replies = only.replies, []
             self._at += len(taken)
             return taken
-        taken = []
-        given: dict[int, int] = {}
-        for turn in self.turns[self._at :]:
-            block, place = self.blocks[turn], given.get(turn, 0)
-            if place == len(block.replies):
-                block.pull()
-                if place == len(block.replies):
-                    break
-            taken.append(block.replies[place])
-            given[turn] = place + 1
-        for turn, count in given.items():
-            del self.blocks[turn].replies[:count]
+        for block in self.blocks:
+            block.pull()
+        sources = [iter(block.replies) for block in self.blocks]
+        turns = islice(self.turns, self._at, None)
+        # The first reply that is missing ends this, by the StopIteration of its source.
+        taken = list(map(next, map(sources.__getitem__, turns)))
+        for block, source in zip(self.blocks, sources, strict=True):
+            del block.replies[: len(block.replies) - length_hint(source)]
         self._at += len(taken)
         return taken
 
