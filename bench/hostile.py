@@ -5,8 +5,8 @@
 Attackers run in processes of their own, one attack after the other and then twelve at once; SECONDS
 (60 by default) are shared among them. Meanwhile an honest client asks one line after the other, and
 a plain client too. It prints what was sent, what was answered and how late, the most memory that
-the server took, and what is left once the attackers have gone. It fails where a process has ended
-or a reply was wrong.
+the server took, and what is left once the attackers have gone. It fails where a process has ended,
+a reply was wrong, or the server took more memory than docs/limits.md says.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ATTACKERS_TOGETHER = 12
 REST_S = 8.0
+MEMORY_BYTES_MAX = 1.5e9
 
 
 @dataclass
@@ -157,6 +158,7 @@ def main() -> None:
             f"worst {asker.worst_s:.2f} s"
         )
         assert not asker.wrong
+        assert most < MEMORY_BYTES_MAX, "the server's process took more than docs/limits.md says"
 
 
 if __name__ == "__main__":
