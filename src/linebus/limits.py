@@ -170,9 +170,9 @@ TURNS_HOLDING_UP = 64
 SLICE_S = 0.010
 FIRST_SLICE_LINES = 16
 CREDIT_LINES_MAX = 8_192
-# While it has more to do an executor collects for so long what it has done: a message costs the
-# processes that share its core 0.2 ms.
-FLUSH_S = 0.005
+# While it has more to do an executor collects for so long what it has done. What it holds waits
+# with it where the next line is a long one, so this is short.
+FLUSH_S = 0.0005
 # Texts are confirmed when there are so many; those that came out of their order sooner.
 RECEIVED_LINES = 2_048
 RECEIVED_BEYOND_LINES = 256
@@ -370,7 +370,7 @@ assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
 assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX
 assert 4 * GATEWAY_ALIVE_S < GATEWAY_SILENCE_S
-assert PROGRAM_BATCH_S < PROGRAM_HOLD_S <= SLICE_S
+assert FLUSH_S < PROGRAM_BATCH_S < PROGRAM_HOLD_S <= SLICE_S
 assert PROGRAM_END_S + LINGER_MS / 1000 < DRAIN_S, "a program may end by itself"
 assert COMPLETION_S < ABSENCE_NOTICE_S < CONNECT_S
 # JSON writes a control character as six bytes, an executor's number and its comma as 17 at most; a
