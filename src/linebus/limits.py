@@ -171,8 +171,11 @@ SLICE_S = 0.010
 FIRST_SLICE_LINES = 16
 CREDIT_LINES_MAX = 8_192
 # While it has more to do an executor collects for so long what it has done. What it holds waits
-# with it where the next line is a long one, so this is short.
+# with it where the next line is a long one, so this is short; it is longer within a slice of lines
+# that cost less than the last of these, beside which messages would take half of the time.
 FLUSH_S = 0.0005
+FLUSH_CHEAP_S = 0.005
+CHEAP_LINE_S = 0.000_125
 # Texts are confirmed when there are so many; those that came out of their order sooner.
 RECEIVED_LINES = 2_048
 RECEIVED_BEYOND_LINES = 256
@@ -364,7 +367,7 @@ assert RECONNECT_GRACE_S < EXECUTOR_RETURN_S < CLIENT_ABSENCE_S_MAX
 assert START_GRACE_S + NO_WORKER_GRACE_S + EXECUTOR_RETURN_S < TESTING_PATIENCE_S
 assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
-assert FLUSH_S < SLICE_S
+assert CHEAP_LINE_S < FLUSH_S < FLUSH_CHEAP_S < SLICE_S
 assert PEER_RECEIVE_HWM_MESSAGES > WINDOW_LINES + LINES_PER_MESSAGE_MAX
 assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX

@@ -170,6 +170,23 @@ def test_what_is_done_is_sent_after_half_a_millisecond(bench: Bench) -> None:
     assert texts == [f"echoed {n}" for n in range(10)]
 
 
+def test_cheap_lines_of_a_slice_are_sent_after_five_milliseconds(bench: Bench) -> None:
+    sent: list[m.Message] = []
+    bench.executor._send = lambda: sent.extend(  # type: ignore[method-assign]
+        bench.executor._session.messages(bench.now)
+    )
+    bench.step_s = limits.CHEAP_LINE_S / 2
+    count = int(2.5 * limits.FLUSH_CHEAP_S / bench.step_s)
+    sent += bench.work(1, "echo", *map(str, range(count)))
+    assert len([part for part in sent if isinstance(part, m.Answers)]) == 3
+    bench.now += 1.0
+    sent.clear()
+    bench.step_s = 1.1 * limits.CHEAP_LINE_S
+    sent += bench.work(count + 1, "echo", *map(str, range(count)))
+    took_s = count * bench.step_s
+    assert len([part for part in sent if isinstance(part, m.Answers)]) > took_s / 2 / limits.FLUSH_S
+
+
 def test_failures_are_counted_from_the_start_of_each_part(bench: Bench) -> None:
     sent: list[m.Message] = []
     bench.executor._send = lambda: sent.extend(  # type: ignore[method-assign]

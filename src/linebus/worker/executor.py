@@ -153,6 +153,9 @@ class Executor:
                 failed.append(len(texts))
             texts.append(text)
             if (now := clock()) >= send_at and number - work.first + 1 < len(lines):
+                if _is_cheap(now - begun_at, len(texts)):
+                    send_at = now + limits.FLUSH_S
+                    continue
                 if not self._hand_over(first, texts, failed, now - begun_at):
                     return
                 first += len(texts)
@@ -378,6 +381,11 @@ def _end_setup(service: AnyService) -> None:
             service.prepared.end()
         except Exception:  # the process ends anyway, and others may have something to end
             log.exception("the end of the setup of %s raised an exception", service.name)
+
+
+def _is_cheap(took_s: float, count: int) -> bool:
+    """Return whether lines cost so little that more of them make up one message."""
+    return took_s < min(limits.FLUSH_CHEAP_S, count * limits.CHEAP_LINE_S)
 
 
 def _take_standard_input() -> int:
