@@ -189,6 +189,11 @@ WATCH_REST_S = 1.0
 # begin has begun after the second time.
 LONG_LINE_S = 0.02
 HAND_BACK_S = 0.001
+# An executor that is longer than this at a line leaves a processor core to the others of its worker
+# while these were done with something in half of the looks of the second time.
+LEAVE_ROOM_S = 0.1
+QUICK_MEAN_S = 0.25
+QUICK_PERCENT = 50
 # An async line that is not given up so long after its time limit blocks its event loop.
 BLOCKED_LOOP_S = 1.0
 # No time limit of a service is shorter: a guardian does not look more often.

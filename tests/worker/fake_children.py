@@ -26,7 +26,7 @@ class FakePage:
     """What an executor and its guardian share."""
 
     def __init__(self) -> None:
-        self.cell = [0] * (1 + page.IS_WATCHED)
+        self.cell = [0] * page.NUMBERS
         self.stream = b"stream"
 
 

@@ -21,7 +21,7 @@ class FakePage:
     """A position without shared memory."""
 
     def __init__(self) -> None:
-        self.cell = [0] * (1 + page.IS_WATCHED)
+        self.cell = [0] * page.NUMBERS
         self.stream = b"stream"
 
 
@@ -101,6 +101,43 @@ def test_the_same_number_of_another_stream_is_another_line() -> None:
     assert scene.look() is None
     assert scene.look(after_s=0.9) is None
     assert isinstance(scene.look(after_s=0.2), Broken)
+
+
+# -- long ones and quick ones --------------------------------------------------------------------
+
+
+def test_whoever_is_at_a_line_for_a_tenth_of_a_second_is_long_until_the_next_line() -> None:
+    scene = Scene()
+    scene.at(7)
+    scene.look(after_s=0.9 * limits.LEAVE_ROOM_S)
+    assert not scene.watch.is_long
+    scene.look(after_s=0.2 * limits.LEAVE_ROOM_S)
+    assert scene.watch.is_long
+    scene.at(8)
+    assert not scene.watch.is_long
+    scene.look(after_s=2 * limits.LEAVE_ROOM_S)
+    scene.at(0)
+    assert not scene.watch.is_long
+
+
+def test_whoever_is_done_with_a_slice_between_two_looks_was_quick() -> None:
+    scene = Scene()
+    scene.look()
+    assert not scene.watch.was_quick
+    scene.page.cell[page.SLICES] = 3
+    scene.look()
+    assert scene.watch.was_quick
+    scene.look()
+    assert not scene.watch.was_quick
+
+
+def test_whoever_is_done_with_a_long_line_was_not_quick() -> None:
+    scene = Scene()
+    scene.at(7)
+    scene.look(after_s=1.1 * limits.LEAVE_ROOM_S)
+    scene.page.cell[page.SLICES] = 1
+    scene.at(0)
+    assert not scene.watch.was_quick
 
 
 # -- limits --------------------------------------------------------------------------------------

@@ -92,6 +92,12 @@ class Child:
         if group := self.position.program_group():
             process.lower_priority(os.PRIO_PGRP, group, limits.EXECUTOR_NICENESS)
 
+    def move(self, former: set[int], numbers: set[int]) -> None:
+        """Have it, and its program, compute on these cores instead of the former."""
+        group = self.position.program_group()
+        for pid in [self.process.pid, *(process.group_members(group) if group else [])]:
+            process.move_threads(pid, former, numbers)
+
     def stop(self) -> None:
         """Ask it to finish the line at hand and to end."""
         self.process.send_signal(signal.SIGTERM)

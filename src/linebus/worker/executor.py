@@ -123,6 +123,7 @@ class Executor:
             self._begin(work)
         else:
             self._work(work)
+        cell[page.SLICES] += 1
         self._is_spent = self._is_spent or self._lines_left.get(name) == 0
 
     def _work(self, work: Slice) -> None:

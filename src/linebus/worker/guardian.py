@@ -31,6 +31,7 @@ from linebus.worker.native_link import NativeLink
 from linebus.worker.news import InSession, NoServerYet, Offering, Reloaded, ServerFull
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
+from linebus.worker.room import Room
 from linebus.worker.session import GuardianSession
 from linebus.worker.sources import Sources
 from linebus.worker.watch import Broken, Long, Stuck
@@ -80,6 +81,7 @@ class Guardian:
         self._has_spare = False  # there is one executor more than work
         self._spare_at = inf  # when another spare one is started
         self._watched_until = 0.0
+        self._room = Room()
         self._restart_s = 0.0
         self._failures = 0
         self._offers: list[Offer] = []
@@ -437,6 +439,7 @@ class Guardian:
             if verdict is not None:
                 self._judge(child, verdict)
             is_at_work = is_at_work or child.watch.is_at_work or not child.watch.unwanted.is_empty
+        self._room.look(self._children.values(), now)
         if is_at_work:
             self._watched_until = now + limits.WATCH_REST_S
         elif now >= self._watched_until:

@@ -30,10 +30,12 @@ PAUSE = 3
 """Not 0: the executor shall begin no further line and say so."""
 IS_WATCHED = 4
 """Not 0: its guardian looks at this; where it is 0, whoever begins a line has to wake it."""
-
-
 PROGRAM = 5
 """The process group of the program that the executor runs, 0 while it runs none."""
+SLICES = 6
+"""How many slices it has taken up and left again; of an async service, begun."""
+NUMBERS = 7
+"""How many of them there are."""
 
 
 class Position:

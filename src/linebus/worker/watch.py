@@ -84,10 +84,13 @@ class Watch:
         self.bounds: list[Bounds] = []
         self.unwanted = Unwanted()
         self.sentence: Broken | Stuck | None = None  # for what it is killed
+        self.took_s = 0.0  # at the line at hand, when it was looked at
+        self.was_quick = False  # it was done with something between the last two looks
         self._position = position
         self._memory = memory
         self._at = (b"", 0)
         self._since = 0.0
+        self._slices = 0
         self._paused_at = inf
         self._is_told = False
 
@@ -102,6 +105,11 @@ class Watch:
         """Whether it was asked to begin no further line, and that may not have come through yet."""
         return self._paused_at < inf and not self._is_told
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it was at a line for so long that it should leave room to others."""
+        return self.took_s >= limits.LEAVE_ROOM_S
+
     def look(self, now: float) -> Verdict | None:
         """Return what follows from how things are now."""
         cell = self._position.cell
@@ -110,12 +118,14 @@ class Watch:
         if at != self._at:
             self._at, self._since = at, now
             self._paused_at, self._is_told = inf, False
+        self.was_quick = cell[page.SLICES] != self._slices and not self.is_long
+        self._slices = cell[page.SLICES]
+        self.took_s = now - self._since if number else 0.0
         if not self.unwanted.is_empty and self.unwanted.is_stuck(number, now):
             return Stuck()
         if not number:
             return None
-        took_s = now - self._since
-        return self._broken(number, took_s) or self._long(number, took_s, now)
+        return self._broken(number, self.took_s) or self._long(number, self.took_s, now)
 
     def lost(self, key_hash: bytes, reason: str) -> Lost:
         """Return what the end of the executor means for the line that it was at."""
