@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -254,28 +253,6 @@ def test_a_group_or_a_process_is_made_nicer_and_one_that_has_ended_is_nobody() -
             assert os.getpriority(which, child.pid) == ours + 3
         child.kill()
     process.lower_priority(os.PRIO_PROCESS, child.pid, 3)
-
-
-@pytest.mark.skipif(process.cores() < 2, reason="there is only one core")
-def test_the_threads_that_use_some_cores_move_to_others_and_whatever_else_stays() -> None:
-    cores = process.core_numbers()
-    fewer, last = cores - {max(cores)}, {max(cores)}
-    program = """
-import signal, threading
-threading.Thread(target=threading.Event().wait, daemon=True).start()
-print("started", flush=True)
-signal.pause()
-"""
-    with running(sys.executable, "-c", program) as child:
-        first_line(child)
-        threads = [int(entry.name) for entry in Path(f"/proc/{child.pid}/task").iterdir()]
-        assert len(threads) == 2
-        process.move_threads(child.pid, cores, fewer)
-        assert [os.sched_getaffinity(thread) for thread in threads] == [fewer, fewer]
-        os.sched_setaffinity(threads[1], last)
-        process.move_threads(child.pid, fewer, cores)
-        assert [os.sched_getaffinity(thread) for thread in threads] == [cores, last]
-    process.move_threads(child.pid, fewer, cores)
 
 
 def test_a_process_that_a_library_aborts_starts_anew_with_its_pid_and_arguments() -> None:

@@ -61,7 +61,7 @@ NUMBERS_ELSEWHERE = {
     "worker/position.py IS_WATCHED": "where a number stands in shared memory",
     "worker/position.py PROGRAM": "where a number stands in shared memory",
     "worker/position.py SLICES": "where a number stands in shared memory",
-    "worker/position.py NUMBERS": "how many of them there are",
+    "worker/position.py CELLS": "how many of them there are",
     "worker/position.py PAUSE": "where a number stands in shared memory",
     "worker/position.py _STREAM_AT": "where a number stands in shared memory",
 }

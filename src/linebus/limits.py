@@ -189,11 +189,13 @@ WATCH_REST_S = 1.0
 # begin has begun after the second time.
 LONG_LINE_S = 0.02
 HAND_BACK_S = 0.001
-# An executor that is longer than this at a line leaves a processor core to the others of its worker
-# while these were done with something in half of the looks of the second time.
+# An executor that is longer than this at a line leaves a processor core to another one that is done
+# with short lines between most looks: the mean over about so long is above the first percentage. It
+# takes the core back where it is below the second.
 LEAVE_ROOM_S = 0.1
 QUICK_MEAN_S = 0.25
 QUICK_PERCENT = 50
+STILL_QUICK_PERCENT = 25
 # An async line that is not given up so long after its time limit blocks its event loop.
 BLOCKED_LOOP_S = 1.0
 # No time limit of a service is shorter: a guardian does not look more often.
@@ -374,6 +376,9 @@ assert UNOFFERED_PER_CLIENT_MAX < SERVICES_PER_CLIENT_MAX
 assert PLAIN_JOIN_S < PLAIN_HOLD_S < NATIVE_SILENCE_S
 assert CHEAP_LINE_S < FLUSH_S < FLUSH_CHEAP_S < SLICE_S
 assert PEER_RECEIVE_HWM_MESSAGES > WINDOW_LINES + LINES_PER_MESSAGE_MAX
+assert HAND_BACK_S < WATCH_S < LONG_LINE_S < LEAVE_ROOM_S
+assert WATCH_S < QUICK_MEAN_S
+assert STILL_QUICK_PERCENT < QUICK_PERCENT
 assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
 assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX

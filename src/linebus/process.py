@@ -78,18 +78,6 @@ def lower_priority(which: int, who: int, by: int) -> None:
         os.setpriority(which, who, os.getpriority(os.PRIO_PROCESS, 0) + by)
 
 
-def move_threads(pid: int, former: set[int], numbers: set[int]) -> None:
-    """Have the threads of a process that may use just the former cores use these instead.
-
-    Only Linux names cores, so only there `core_numbers` returns any that could be given here.
-    """
-    with contextlib.suppress(OSError):  # it has just ended
-        for entry in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                if os.sched_getaffinity(int(entry.name)) == former:
-                    os.sched_setaffinity(int(entry.name), numbers)
-
-
 def kill_group(group: int) -> None:
     """Kill all processes of a group, if there are any."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -26,7 +26,7 @@ class FakePage:
     """What an executor and its guardian share."""
 
     def __init__(self) -> None:
-        self.cell = [0] * page.NUMBERS
+        self.cell = [0] * page.CELLS
         self.stream = b"stream"
 
 
@@ -66,6 +66,7 @@ class FakeChild:
         self.link: object = None
         self.address = address
         self.is_ready = self.is_spare = self.is_leaving = self.gives_way = False
+        self.leaves_core = False
         self.working_on: int | None = None
         self.report = self.control = FakePipe()
         self.key_hash = b"%032d" % self.report.descriptor
@@ -73,6 +74,14 @@ class FakeChild:
         self.watch = Watch(self.position, lambda: 0)
         self.is_killed = self.is_stopped = False
         self.ended = ""
+
+    def leave_core(self) -> None:
+        assert not self.leaves_core
+        self.leaves_core = True
+
+    def take_core_back(self) -> None:
+        assert self.leaves_core
+        self.leaves_core = False
 
     def give_way(self) -> None:
         self.gives_way = True

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linebus import limits, process
+from linebus import limits
+from linebus.process import core_numbers
 from linebus.worker import pipes
-from linebus.worker import position as page
 from linebus.worker.children import Child
 from tests.support import PATIENCE_S
 
@@ -174,19 +173,17 @@ def test_a_child_that_gives_way_computes_at_a_lower_priority(start: Callable[...
     assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == ours + limits.EXECUTOR_NICENESS
 
 
-@pytest.mark.skipif(process.cores() < 2, reason="there is only one core")
-def test_a_child_and_its_program_move_to_other_cores(start: Callable[..., Child]) -> None:
+@pytest.mark.skipif(len(core_numbers()) < 2, reason="there is no core to leave")
+def test_a_child_leaves_a_core_and_takes_it_back(start: Callable[..., Child]) -> None:
     child = start()
     hear(child)
-    cores = process.core_numbers()
-    fewer = cores - {max(cores)}
-    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as program:
-        child.position.cell[page.PROGRAM] = program.pid
-        child.move(cores, fewer)
-        assert os.sched_getaffinity(child.process.pid) == fewer
-        assert os.sched_getaffinity(program.pid) == fewer
-        child.position.cell[page.PROGRAM] = 0
-        program.kill()
+    for _ in range(2):
+        assert not child.leaves_core
+        child.leave_core()
+        assert child.leaves_core
+        assert len(os.sched_getaffinity(child.process.pid)) == len(core_numbers()) - 1
+        child.take_core_back()
+        assert os.sched_getaffinity(child.process.pid) == core_numbers()
 
 
 def test_a_child_ends_when_its_guardian_closes_the_pipe(start: Callable[..., Child]) -> None:

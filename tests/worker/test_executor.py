@@ -394,6 +394,13 @@ def test_the_position_says_of_which_service_the_line_is(bench: Bench) -> None:
         assert bench.position.cell[page.SERVICE] == index
 
 
+def test_the_position_counts_slices(bench: Bench) -> None:
+    Session(bench.executor)
+    for count in (1, 2):
+        bench.executor._take_up(a_slice(1, "echo", "x", "y"))
+        assert bench.position.cell[page.SLICES] == count
+
+
 def test_after_as_many_lines_as_it_should_do_an_executor_begins_no_other(bench: Bench) -> None:
     executor = offering(bench, bounded("leaky", str.upper, recycle_after=3), echo)
     session = Session(executor)
@@ -463,6 +470,7 @@ def test_async_lines_are_begun_together_and_answered_as_they_end(
     async_executor._take_up(a_slice(4, "later", "6", values=True))
     assert bench.position.cell[page.AT_ONCE] == 4
     assert bench.position.cell[page.NUMBER] == 0
+    assert bench.position.cell[page.SLICES] == 3
     texts = collect(async_executor, session, 3)
     assert texts == {2: "10", 3: "not thirteen", 4: "12"}
     assert bench.position.cell[page.AT_ONCE] == 1

@@ -265,6 +265,22 @@ def test_what_is_behind_a_long_line_is_handed_back(household: Household) -> None
     assert not child.is_killed
 
 
+def test_who_is_at_a_long_line_leaves_a_core_to_who_is_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    household = Household(monkeypatch, 2)
+    long, quick = household.children
+    for child in (long, quick):
+        household.ready(child, UNBOUNDED)
+    household.hear(long, pipes.Awake(), now=20.0)
+    long.position.cell[page.NUMBER] = 7
+    for step in range(200):
+        quick.position.cell[page.SLICES] += 1
+        household.guardian._watch_children(20.0 + 0.011 * step)
+    assert [child.leaves_core for child in household.children] == [True, False, False]
+    household.close()
+
+
 def test_a_guardian_looks_at_executors_only_while_they_work(household: Household) -> None:
     [child] = household.children
     household.ready(child, UNBOUNDED)

@@ -21,7 +21,7 @@ class FakePage:
     """A position without shared memory."""
 
     def __init__(self) -> None:
-        self.cell = [0] * page.NUMBERS
+        self.cell = [0] * page.CELLS
         self.stream = b"stream"
 
 
@@ -134,7 +134,7 @@ def test_whoever_is_done_with_a_slice_between_two_looks_was_quick() -> None:
 def test_whoever_is_done_with_a_long_line_was_not_quick() -> None:
     scene = Scene()
     scene.at(7)
-    scene.look(after_s=1.1 * limits.LEAVE_ROOM_S)
+    scene.look(after_s=LONG_S)
     scene.page.cell[page.SLICES] = 1
     scene.at(0)
     assert not scene.watch.was_quick

@@ -88,7 +88,7 @@ class SharedPage:
 
     def __init__(self, session: ExecutorSession) -> None:
         """Start with no line at hand."""
-        self.cell = [0] * page.NUMBERS
+        self.cell = [0] * page.CELLS
         self._session = session
 
     @property

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from linebus import limits, process
 from linebus.net.pipes import PipeReader, PipeWriter
 from linebus.worker import pipes
+from linebus.worker.cores import FewerCores
 from linebus.worker.memory import memory_of
 from linebus.worker.position import Position
 from linebus.worker.watch import Watch
@@ -53,6 +54,7 @@ class Child:
         self.is_spare = False  # it waits until another one has ended
         self.is_leaving = False  # it has done what it should and ends
         self.working_on: int | None = None
+        self._fewer_cores: FewerCores | None = None
         self.ended = ""  # how its program has ended, in its own words
         key = os.urandom(limits.KEY_BYTES)
         self.key_hash = hashlib.sha256(key).digest()
@@ -92,11 +94,20 @@ class Child:
         if group := self.position.program_group():
             process.lower_priority(os.PRIO_PGRP, group, limits.EXECUTOR_NICENESS)
 
-    def move(self, former: set[int], numbers: set[int]) -> None:
-        """Have it, and its program, compute on these cores instead of the former."""
-        group = self.position.program_group()
-        for pid in [self.process.pid, *(process.group_members(group) if group else [])]:
-            process.move_threads(pid, former, numbers)
+    @property
+    def leaves_core(self) -> bool:
+        """Whether it does with one core less than there are."""
+        return self._fewer_cores is not None
+
+    def leave_core(self) -> None:
+        """Have it compute on all cores but one."""
+        self._fewer_cores = FewerCores(self.process.pid)
+
+    def take_core_back(self) -> None:
+        """Have it compute on all cores again."""
+        if self._fewer_cores is not None:
+            self._fewer_cores.end()
+            self._fewer_cores = None
 
     def stop(self) -> None:
         """Ask it to finish the line at hand and to end."""

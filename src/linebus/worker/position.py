@@ -34,8 +34,8 @@ PROGRAM = 5
 """The process group of the program that the executor runs, 0 while it runs none."""
 SLICES = 6
 """How many slices it has taken up and left again; of an async service, begun."""
-NUMBERS = 7
-"""How many of them there are."""
+CELLS = 7
+"""How many there are."""
 
 
 class Position:

@@ -2,16 +2,15 @@
 
 A process that wakes up on a core where another one computes may wait there until the scheduler's
 next tick, 4 ms on many a Linux, whatever the priority of both: it had its share already, if only by
-a hair. A reply takes a dozen of such wake-ups. So while some executors of a worker are done with
-lines all the time, those that are at long ones share one core less than there are. No privileges
-are needed to give a core up, nor to take it back when the line is over or the others have ceased.
+a hair. A reply takes a dozen such wake-ups. So while some executor of a worker is done with lines
+all the time, the others do with one core less while they are at long lines.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linebus import limits, process
+from linebus import limits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,42 +19,39 @@ if TYPE_CHECKING:
 
 
 class Room:
-    """Which of a worker's executors do with one core less; `look` keeps that up to date.
-
-    The core that is left is the last one, the same for all workers of a machine. Threads whose
-    cores somebody else has chosen, and processes that a service starts, stay where they are.
-    """
+    """Which of a worker's executors do with one core less; `look` keeps that up to date."""
 
     def __init__(self) -> None:
-        """Take the cores of this process for those of its children."""
-        self._all = process.core_numbers()
-        self._fewer = self._all - {max(self._all, default=0)}
-        self._quick_percent = 0.0  # of the looks lately, at which some were done with something
-        self._was_quick = False
+        """Know of no executor yet."""
+        # Of the looks lately, at how many of a hundred an executor had been quick since the last.
+        self._quick_percent: dict[Child, float] = {}
+        self._were_quick: set[Child] = set()  # since they were counted
         self._count_at = 0.0
-        self._narrow: set[Child] = set()
 
     def look(self, children: Collection[Child], now: float) -> None:
-        """Give up a core or take it back, by what the children's watches have just seen."""
-        if not self._fewer:
-            return
-        self._count(children, now)
-        is_wanted = self._quick_percent > limits.QUICK_PERCENT
-        self._narrow.intersection_update(children)
-        for child in children:
-            is_narrow = is_wanted and child.watch.is_long
-            if is_narrow and child not in self._narrow:
-                child.move(self._all, self._fewer)
-                self._narrow.add(child)
-            elif not is_narrow and child in self._narrow:
-                child.move(self._fewer, self._all)
-                self._narrow.remove(child)
-
-    def _count(self, children: Collection[Child], now: float) -> None:
-        """Keep the mean of what regular looks have seen, however often there is one."""
-        self._was_quick = self._was_quick or any(child.watch.was_quick for child in children)
+        """Have cores left or taken back, by what the children's watches have just seen."""
+        self._were_quick.update(child for child in children if child.watch.was_quick)
         if now >= self._count_at:
-            part = limits.WATCH_S / limits.QUICK_MEAN_S
-            self._quick_percent += (100 * self._was_quick - self._quick_percent) * part
-            self._was_quick = False
+            self._count(children)
             self._count_at = now + limits.WATCH_S
+        for child in children:
+            is_to_leave = child.watch.is_long and self._is_other_quick(child)
+            if is_to_leave and not child.leaves_core:
+                child.leave_core()
+            elif child.leaves_core and not is_to_leave:
+                child.take_core_back()
+
+    def _count(self, children: Collection[Child]) -> None:
+        """Keep the means of what was seen, which do not depend on how often there is a look."""
+        former, part = self._quick_percent, limits.WATCH_S / limits.QUICK_MEAN_S
+        self._quick_percent = {
+            child: former.get(child, 0.0) * (1 - part) + (child in self._were_quick) * 100 * part
+            for child in children
+        }
+        self._were_quick.clear()
+
+    def _is_other_quick(self, child: Child) -> bool:
+        """Return whether another one is done with lines all the time, or still often."""
+        least = limits.STILL_QUICK_PERCENT if child.leaves_core else limits.QUICK_PERCENT
+        others = (percent for each, percent in self._quick_percent.items() if each is not child)
+        return any(percent > least for percent in others)

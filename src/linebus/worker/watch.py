@@ -85,7 +85,7 @@ class Watch:
         self.unwanted = Unwanted()
         self.sentence: Broken | Stuck | None = None  # for what it is killed
         self.took_s = 0.0  # at the line at hand, when it was looked at
-        self.was_quick = False  # it was done with something between the last two looks
+        self.was_quick = False  # it was done with short lines between the last two looks
         self._position = position
         self._memory = memory
         self._at = (b"", 0)
@@ -118,7 +118,8 @@ class Watch:
         if at != self._at:
             self._at, self._since = at, now
             self._paused_at, self._is_told = inf, False
-        self.was_quick = cell[page.SLICES] != self._slices and not self.is_long
+        was_short = self.took_s < limits.LONG_LINE_S
+        self.was_quick = was_short and cell[page.SLICES] != self._slices
         self._slices = cell[page.SLICES]
         self.took_s = now - self._since if number else 0.0
         if not self.unwanted.is_empty and self.unwanted.is_stuck(number, now):
