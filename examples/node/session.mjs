@@ -6,7 +6,8 @@ import { Dealer } from "zeromq";
 
 const VERSION = "linebus/1";
 const GREETING_S = 2;
-const HEARTBEATS_MISSED_MAX = 6;
+const HEARTBEATS_MISSED_MAX = 3;
+const SILENCE_LEAST_S = 3;
 const TICK_MS = 100;
 const MESSAGE_BYTES_TARGET = 524_288;
 const OPTIONS = {
@@ -142,7 +143,7 @@ export class Session {
     } else if (now() - this.#openAt > this.patienceS) {
       const what = this.#isConnected ? "what listens there does not greet" : "nobody listens there";
       this.#end(new NoSession(`no session with ${this.address}: ${what}`));
-    } else if (this.isOpen && now() - this.#heardAt > HEARTBEATS_MISSED_MAX * this.everyS) {
+    } else if (this.isOpen && now() - this.#heardAt > Math.max(SILENCE_LEAST_S, HEARTBEATS_MISSED_MAX * this.everyS)) {
       this.#connect();
     } else if (now() - Math.max(this.#heardAt, this.#beatAt) >= this.everyS) {
       this.#beatAt = now();

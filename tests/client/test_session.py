@@ -177,7 +177,7 @@ def test_a_silent_server_is_noticed_only_while_it_owes_something() -> None:
     assert not session.is_silent(1e6)
     ask(session, "a", "1")
     said(session)
-    assert session.is_silent(0.5 * limits.HEARTBEATS_MISSED_MAX + 0.1)
+    assert session.is_silent(limits.SILENCE_LEAST_S + 0.1)
 
 
 def test_a_client_that_goes_on_asking_gives_the_server_reason_to_be_heard() -> None:

@@ -241,7 +241,7 @@ def test_arguments_come_as_they_were_asked(odd_bus: NodeHome) -> None:
 
 def test_a_service_that_waits_and_one_that_blocks_keep_their_places(odd_bus: NodeHome) -> None:
     # The guardian's heartbeats go on meanwhile: the line is not given to another executor.
-    silence_ms = int(1000 * (limits.HEARTBEATS_MISSED_MAX + 1) * limits.HEARTBEAT_S)
+    silence_ms = int(1000 * (limits.SILENCE_LEAST_S + limits.HEARTBEAT_S))
     lines = [f"blocking {silence_ms}", "later 50", "later 1"]
     with linebus.Client(odd_bus.address) as client:
         replies = list(client.map(lines))

@@ -41,7 +41,7 @@ PATIENCE_S = 60.0
 AHEAD_LINES = 2_000
 WRITTEN_LINES = 100
 # Longer than peers have patience with a silent server, and the server with them.
-GIVEN_UP_S = limits.HEARTBEAT_S * limits.HEARTBEATS_MISSED_MAX + 1
+GIVEN_UP_S = limits.SILENCE_LEAST_S + 1
 _FACTOR = 10**60 + 7
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from linebus.testing.peers import ClientPeer, GuardianPeer
 
 HOUR_S = 3_600.0
-SILENCE_S = limits.HEARTBEAT_S * (limits.HEARTBEATS_MISSED_MAX + 2)
+SILENCE_S = limits.SILENCE_LEAST_S + 1
 
 
 def echo(arguments: str) -> str:

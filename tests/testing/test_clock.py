@@ -33,7 +33,7 @@ def test_what_is_due_happens_on_the_way() -> None:
     with Bus(echo) as bus:
         worker = bus.worker(echo)
         worker.stop()
-        bus.clock.advance(limits.HEARTBEAT_S * limits.HEARTBEATS_MISSED_MAX - 0.1)
+        bus.clock.advance(limits.SILENCE_LEAST_S - 0.1)
         assert bus.services()[0].executors == 2
         bus.clock.advance(0.2)
         assert bus.services()[0].executors == 1

@@ -18,7 +18,7 @@ from linebus.testing.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SILENCE_S = limits.HEARTBEAT_S * limits.HEARTBEATS_MISSED_MAX
+SILENCE_S = limits.SILENCE_LEAST_S
 
 
 class Shop:

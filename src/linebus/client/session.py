@@ -13,6 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core import heartbeats
 from linebus.core.intervals import IntervalSet
 from linebus.core.lifecycle import Outcome
 from linebus.core.peer import Greeting, PeerSession
@@ -386,7 +387,7 @@ class ClientSession(PeerSession):
 
     def is_silent(self, now: float) -> bool:
         """Return whether the server, which owes something, has not been heard from too long."""
-        patience = self._heartbeat_s * limits.HEARTBEATS_MISSED_MAX
+        patience = heartbeats.silence_s(self._heartbeat_s)
         return self.is_greeted and self.owed > 0 and now - self._spoke_at > patience
 
     def goodbye(self) -> list[tuple[bytes, bytes]]:

@@ -15,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core import heartbeats
 from linebus.core.admin import OFFERS, Admin, Counts
 from linebus.core.clients import Books, Client
 from linebus.core.directory import Directory
@@ -587,10 +588,10 @@ class Broker:
             self._end(worker, now)
 
     def _heartbeat_s(self) -> float:
-        return max(limits.HEARTBEAT_S, len(self._workers) / limits.HEARTBEATS_PER_S_MAX)
+        return heartbeats.interval_s(len(self._workers))
 
     def _silence_s(self) -> float:
-        return self._heartbeat_s() * limits.HEARTBEATS_MISSED_MAX
+        return heartbeats.silence_s(self._heartbeat_s())
 
     # -- what is to be sent ------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Worker:
     def stop(self) -> None:
         """Stop the worker and its executors, as by SIGSTOP: connected, and silent.
 
-        After six heartbeats the server takes it for lost and dispatches what it held to others.
+        After three seconds the server takes it for lost and dispatches what it held to others.
         """
         self._living("stopped")
         self._world.stop_guardian(self._guardian)

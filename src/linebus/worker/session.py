@@ -7,6 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from linebus import limits
+from linebus.core import heartbeats
 from linebus.core.intervals import IntervalSet
 from linebus.core.peer import Greeting, PeerSession
 from linebus.wire import messages as m
@@ -129,7 +130,7 @@ class GuardianSession(PeerSession):
 
     def is_silent(self, now: float) -> bool:
         """Return whether the server has not been heard from for too long."""
-        patience = self._heartbeat_s * limits.HEARTBEATS_MISSED_MAX
+        patience = heartbeats.silence_s(self._heartbeat_s)
         return self.is_greeted and now - self.heard_at > patience
 
 
