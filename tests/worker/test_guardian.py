@@ -411,7 +411,7 @@ def test_where_all_is_well_nothing_is_told(
         # The way back has been met too, so this looks at a worker that is taken in.
         monkeypatch.setattr(limits, "ABSENCE_NOTICE_S", 0.0)
         assert foreign.ask("gcd 12 18") == "gcd for 12 18 is 6"
-        assert worker.guardian._tell_absence_at == inf
+        assert worker.guardian._absence.tell_at == inf
     assert worker._news.empty()
 
 

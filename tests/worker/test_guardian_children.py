@@ -96,7 +96,7 @@ def test_spare_executors_that_die_at_once_are_started_again_ever_later(
     household: Household,
 ) -> None:
     household.ready(household.children[0], BOUNDED)
-    household.guardian._tell_absence_at = inf
+    household.guardian._absence.tell_at = inf
     delays = []
     for now in (1.1, 2.0, 3.0):
         [spare] = household.spares
@@ -251,7 +251,7 @@ def test_what_is_behind_a_long_line_is_handed_back(household: Household) -> None
     household.hear(child, pipes.Awake(), now=20.0)
     child.position.cell[page.NUMBER] = 7
     household.guardian._watch_children(20.0)
-    household.guardian._tell_absence_at = inf
+    household.guardian._absence.tell_at = inf
     soon_ms = milliseconds_until(20.0 + limits.WATCH_S, 20.0)
     assert household.guardian._patience_ms(20.0) == soon_ms
     household.guardian._watch_children(20.1)

@@ -284,6 +284,6 @@ def test_a_spare_of_before_the_change_replaces_nobody(
 def test_its_files_are_looked_at(house: Reloading, tmp_path: Path) -> None:
     house.hear(house.before[0], pipes.Files([str(tmp_path / "mine.py")]), now=50.0)
     assert house.guardian._sources.next_deadline() == 50.0 + limits.SOURCES_LOOK_S
-    house.guardian._tell_absence_at = inf
+    house.guardian._absence.tell_at = inf
     soon_ms = milliseconds_until(50.0 + limits.SOURCES_LOOK_S, 50.0)
     assert house.guardian._patience_ms(50.0) == soon_ms

@@ -53,6 +53,7 @@ class AtOnce:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._loop = asyncio.new_event_loop()
+        self._ending: asyncio.Task[None] | None = None
         self._end: BaseException | None = None  # what a service raised to end its process
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -108,8 +109,7 @@ class AtOnce:
 
     def close(self) -> None:
         """Cancel everything and end the thread; nobody waits for any of it."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
+        self._loop.call_soon_threadsafe(self._start_end)  # which a loop that has ended never does
         self._thread.join(limits.BLOCKED_LOOP_S)
         if self._thread.is_alive():
             return  # something computes there; it ends with the process
@@ -129,6 +129,9 @@ class AtOnce:
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # full: it is woken up already
             os.write(self._writer, b".")
+
+    def _start_end(self) -> None:
+        self._ending = self._loop.create_task(self._cancel_all())
 
     async def _cancel_all(self) -> None:
         """Give everything a moment to put its things in order, and stop the loop."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from dataclasses import dataclass
 from math import inf
@@ -24,11 +23,12 @@ from linebus.net.clock import milliseconds_until
 from linebus.net.dealer import new_context
 from linebus.version import __version__
 from linebus.wire import plain
-from linebus.worker import pipes, ports
+from linebus.worker import pipes
 from linebus.worker import position as page
+from linebus.worker.absence import Absence
 from linebus.worker.children import Child
 from linebus.worker.native_link import NativeLink
-from linebus.worker.news import InSession, NoServerYet, Offering, Reloaded, ServerFull
+from linebus.worker.news import InSession, Offering, Reloaded, ServerFull
 from linebus.worker.plain_link import PlainLink
 from linebus.worker.relay import PlainRelay
 from linebus.worker.room import Room
@@ -97,11 +97,7 @@ class Guardian:
         self._native_until = 0.0
         self._hint_until = 0.0
         self._has_told_full = False
-        self._was_met = False
-        self._look: threading.Thread | None = None
-        self._look_s = limits.ABSENCE_NOTICE_S
-        self._found: News | None = None
-        self._tell_absence_at = inf
+        self._absence = Absence(config.address, config.host, config.ports, on_news)
         if config.address:
             self._native.connect(config.address)
 
@@ -145,7 +141,7 @@ class Guardian:
             self._hear_child(self._children[descriptor], now)
         self._flush_controls()
         self._hear_server(now)
-        self._note_absence(now)
+        self._absence.note(now, is_met=self._is_met())
         for link in self._links:
             link.session.tick(now)
         if self._config.reloads and not self._signals.received:
@@ -160,7 +156,7 @@ class Guardian:
 
     def _patience_ms(self, now: float) -> int | None:
         links = self._links
-        at = min([self._stop_at, *self._restart_at, self._spare_at, self._tell_absence_at])
+        at = min([self._stop_at, *self._restart_at, self._spare_at, self._absence.tell_at])
         at = min([at, self._sources.next_deadline(), *[x.session.next_deadline() for x in links]])
         if self._watched_until:
             is_pausing = any(child.watch.is_pausing for child in self._children.values())
@@ -293,7 +289,7 @@ class Guardian:
         if not self._offers:
             self._offers = ready.offers
             self._session.offer(ready.offers, now)
-            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
+            self._absence.begin(now)
             self._join_exercise()
             self._on_news(Offering(child.watch.names, self._config.executors))
             self._set_spare(ready)
@@ -483,6 +479,7 @@ class Guardian:
         if self._stop_at == inf:
             self._stop_at = now + limits.DRAIN_S
             self._poller.unregister(self._signals.fileno())  # it stays readable
+            self._absence.end()
             for child in self._children.values():
                 child.stop()
         elif now >= self._stop_at:
@@ -519,39 +516,13 @@ class Guardian:
             self._has_told_full = False
         link.was_greeted = session.is_greeted
 
-    def _note_absence(self, now: float) -> None:
-        """Have it told where nobody takes this worker in for a while."""
-        is_met = self._session.is_greeted or bool(self._session.full)
+    def _is_met(self) -> bool:
+        """Return whether somebody takes this worker in."""
         if self._link is not None:
             self._link.read_news()
-            is_met = is_met or self._link.is_accepted
-        if is_met:
-            self._tell_absence_at = inf
-            self._look_s, self._found = limits.ABSENCE_NOTICE_S, None
-        elif self._was_met:
-            self._tell_absence_at = now + limits.ABSENCE_NOTICE_S
-        elif now >= self._tell_absence_at:
-            self._tell_absence(now)
-        self._was_met = is_met
-
-    def _tell_absence(self, now: float) -> None:
-        if self._config.address:
-            self._tell_absence_at = inf
-            self._on_news(NoServerYet(self._config.address))
-            return
-        # Another server may come to the ports, so what is there is looked at again.
-        self._tell_absence_at = now + self._look_s
-        self._look_s = min(2 * self._look_s, limits.PORTS_LOOK_S_MAX)
-        if self._look is None or not self._look.is_alive():
-            self._look = threading.Thread(target=self._look_at_ports, daemon=True)
-            self._look.start()  # it may take a moment to find out
-
-    def _look_at_ports(self) -> None:
-        assert self._config.ports, "there is an address otherwise"
-        found = ports.look(self._config.host, self._config.ports)
-        if not self._was_met and not self._signals.received and found not in (None, self._found):
-            self._found = found
-            self._on_news(found)
+            if self._link.is_accepted:
+                return True
+        return self._session.is_greeted or bool(self._session.full)
 
     # -- the exercise ------------------------------------------------------------------------
 
