@@ -263,13 +263,14 @@ SIMULATOR_CALM_S = 120.0
 SIMULATOR_TRACE_EVENTS = 400
 
 # -- the server's memory ---------------------------------------------------------------------
-# How often it is looked at; how far it may grow before subscribers are looked at, and how much one
-# of them may have sent; how far it may grow beyond what the broker holds before all connections are
-# looked at, how much all of them together may then have sent that has not been received, and how
-# much memory a byte of that may take (a frame of two bytes takes 64). Meanwhile new connections
-# wait: for the last time after the memory has grown, and for so many times as long as a message of
-# very many frames took; one of fewer is cheap.
+# How often it is looked at, and while it stays the same; how far it may grow before subscribers
+# are looked at, and how much one of them may have sent; how far it may grow beyond what the broker
+# holds before all connections are looked at, how much all of them together may then have sent that
+# has not been received, and how much memory a byte of that may take (a frame of two bytes takes
+# 64). Meanwhile new connections wait: for the last time after the memory has grown, and for so many
+# times as long as a message of very many frames took; one of fewer is cheap.
 GUARD_S = 0.1
+GUARD_CALM_S = 0.25
 GUARD_GROWTH_BYTES = 16 * 1024 * 1024
 SUBSCRIPTIONS_BYTES_MAX = 128 * 1024
 GUARD_MEMORY_BYTES = 128 * 1024 * 1024
@@ -381,6 +382,7 @@ assert PEER_RECEIVE_HWM_MESSAGES > WINDOW_LINES + LINES_PER_MESSAGE_MAX
 assert HAND_BACK_S < WATCH_S < LONG_LINE_S < LEAVE_ROOM_S
 assert WATCH_S < QUICK_MEAN_S
 assert STILL_QUICK_PERCENT < QUICK_PERCENT
+assert GUARD_S < GUARD_CALM_S < GUARD_DOOR_S
 assert TURNS_HOLDING_UP % TURNS_SERVED == 0
 assert GATEWAY_BATCH_BYTES + FRAMES_MAX * PLAIN_FRAME_BYTES_MAX < REPORT_BYTES_MAX
 assert GATEWAY_BATCH_BYTES + 2 * TEXT_BYTES_MAX < REPORT_BYTES_MAX

@@ -215,6 +215,33 @@ def test_within_its_block_it_looks_by_itself(
         assert was_cut.wait(PATIENCE_S)
 
 
+def test_it_looks_less_often_while_the_memory_stays_the_same_and_the_door_is_open(
+    guard: Guard, kernel: FakeKernel, door: Door
+) -> None:
+    waited: list[float] = []
+
+    def grow() -> None:
+        kernel.size += 1
+
+    meanwhile = [None, None, grow, None, lambda: door.shut(limits.WAIT_S_MAX), None]
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            waited.append(timeout)
+            if len(waited) > len(meanwhile):
+                return True
+            happens = meanwhile[len(waited) - 1]
+            if happens is not None:
+                happens()
+            return False
+
+    guard._stop = Stop()
+    guard._run()
+    often, calm = limits.GUARD_S, limits.GUARD_CALM_S
+    assert waited == [often, often, calm, often, calm, often, often]
+
+
 def test_where_the_kernel_tells_nothing_it_never_looks(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

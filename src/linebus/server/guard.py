@@ -56,6 +56,7 @@ class Guard:
         self._arrived = arrived
         self._usual = self._seen = kernel.memory() if kernel.can_tell else 0
         self._before = 0
+        self._is_calm = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
 
@@ -76,7 +77,7 @@ class Guard:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(limits.GUARD_S):
+        while not self._stop.wait(limits.GUARD_CALM_S if self._is_calm else limits.GUARD_S):
             # No descriptor is to be had, to see which there are: some will be again.
             with contextlib.suppress(OSError):
                 self.look()
@@ -96,6 +97,7 @@ class Guard:
             memory = self._kernel.memory()
         if memory > self._before or not self._door.is_shut:
             self._relieve(memory)
+        self._is_calm = memory == self._before and not self._door.is_shut
         self._before = memory
 
     def _relieve(self, memory: int) -> None:
