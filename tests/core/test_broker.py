@@ -637,3 +637,26 @@ def test_the_lines_of_a_dead_worker_go_to_one_that_offers_more(served: World) ->
     assert other.executors[0].begin(), "it is idle, and nothing else makes the server look"
     served.work()
     assert client.texts == ["echo 1"]
+
+
+def test_who_beats_slowly_beside_many_is_not_given_up_when_these_leave(served: World) -> None:
+    crowd = [served.guardian({"echo": echo}, procs=0) for _ in range(60)]
+    served.pass_time(30)
+    token = served.guardians[0].session._token
+    for each in crowd:
+        each.link.cut()
+    served.pass_time(30)
+    assert len(served.broker._workers) == 1
+    assert served.guardians[0].session._token == token, "it had no reason to come anew"
+    assert served.guardians[0].session._heartbeat_s == limits.HEARTBEAT_S
+
+
+def test_who_beats_slowly_is_given_up_all_the_same_when_it_is_silent(served: World) -> None:
+    crowd = [served.guardian({"echo": echo}, procs=0) for _ in range(60)]
+    served.pass_time(30)
+    stopped = served.guardians[0]
+    served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}
+    for each in crowd:
+        each.link.cut()
+    served.pass_time(40)
+    assert not served.broker._workers

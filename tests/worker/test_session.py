@@ -300,6 +300,17 @@ def test_heartbeats_go_out_in_the_servers_rhythm() -> None:
     assert session.is_silent(0.6 + 2.0 * limits.HEARTBEATS_MISSED_MAX + 0.1)
 
 
+def test_a_shorter_interval_holds_at_once() -> None:
+    session = a_guardian()
+    session.connected(0.0)
+    greet_guardian(session, guardians_hello(session).nonce)
+    session.receive(TOKEN, native.encode([m.Heartbeat(20.0)])[0], 0.1)
+    assert said(session, 0.5) == [m.Heartbeat(20.0)]
+    session.receive(TOKEN, native.encode([m.Heartbeat(0.5)])[0], 0.6)
+    assert session.next_deadline() == pytest.approx(1.1)
+    assert said(session, 1.2) == [m.Heartbeat(0.5)]
+
+
 def refuse(session: GuardianSession, code: str, now: float) -> None:
     session.receive(native.VERSION, native.encode([m.Refusal(code, "full house")])[0], now)
 

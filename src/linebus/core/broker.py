@@ -136,7 +136,8 @@ class Broker:
                 hello.session, self._next_number(), hello.program
             )
             self._directory.join(worker, hello.services, now)
-            self._timers.set(now + self._silence_s(), Cause.WORKER_SILENT, worker)
+            self._timers.set(now + limits.SILENCE_LEAST_S, Cause.WORKER_SILENT, worker)
+        worker.tell_interval(self._heartbeat_s())
         self._vouch_only_for(worker, hello.executors, now, hello.spares)
         token = self._fresh_token()
         greeting = m.WorkerGreeting(hello.nonce, token, self._heartbeat_s())
@@ -257,6 +258,8 @@ class Broker:
                 return self._vouch(session, message.executor, is_spare=message.is_spare)
             case m.Heartbeat():
                 session.heartbeat = m.Heartbeat(self._heartbeat_s())
+                if isinstance(session, Worker):
+                    session.tell_interval(session.heartbeat.every_s)
                 self._ledger.with_news[session] = None
             case m.Goodbye():
                 self._end(session, now)
@@ -581,7 +584,7 @@ class Broker:
             self._end(session, now)
 
     def _worker_silent(self, worker: Worker, now: float) -> None:
-        silent_at = worker.heard_at + self._silence_s()
+        silent_at = worker.heard_at + worker.silence_s
         if now < silent_at:
             self._timers.set(silent_at, Cause.WORKER_SILENT, worker)
         else:
@@ -589,9 +592,6 @@ class Broker:
 
     def _heartbeat_s(self) -> float:
         return heartbeats.interval_s(len(self._workers))
-
-    def _silence_s(self) -> float:
-        return heartbeats.silence_s(self._heartbeat_s())
 
     # -- what is to be sent ------------------------------------------------------------------
 

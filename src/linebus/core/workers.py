@@ -10,6 +10,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from linebus import limits
+from linebus.core import heartbeats
 from linebus.core.intervals import IntervalSet
 from linebus.core.runs import Lease, Run
 from linebus.core.sessions import Session
@@ -38,6 +39,13 @@ class Worker(Session):
         self.vouched: dict[bytes, Executor | None] = {}
         self.spares: set[bytes] = set()  # of those that it vouches for
         self.has_stops = False  # some of what its executors hold has become void
+        self.silence_s = 0.0  # after which it counts as dead
+        self._heartbeat_s = 0.0
+
+    def tell_interval(self, heartbeat_s: float) -> None:
+        """Note which interval it is told, until whose first beat it goes by the one before."""
+        self.silence_s = heartbeats.silence_s(max(self._heartbeat_s, heartbeat_s))
+        self._heartbeat_s = heartbeat_s
 
     @property
     def executors_at_work(self) -> int:

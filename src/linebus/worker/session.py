@@ -105,6 +105,7 @@ class GuardianSession(PeerSession):
         match message:
             case m.Heartbeat(every_s=every_s):
                 self._heartbeat_s = max(limits.HEARTBEAT_S, every_s)
+                self._heartbeat_at = min(self._heartbeat_at, now + self._heartbeat_s)
             case m.Stop():
                 self._stops.append(message)
             case _:
