@@ -194,7 +194,7 @@ class Crowd:
         self._turns.extend(list(self._connections.values())[:asking])
         for number in range(outstanding):
             self._ask_one(time.monotonic())
-            # Whatever is answered is asked anew, so with a turn for each this might never end.
+            # What is answered is asked anew, so with a turn for each this takes a minute or more.
             if number % AT_ONCE == AT_ONCE - 1:
                 self.turn(0)
 

@@ -263,12 +263,12 @@ SIMULATOR_CALM_S = 120.0
 SIMULATOR_TRACE_EVENTS = 400
 
 # -- the server's memory ---------------------------------------------------------------------
-# How often it is looked at, and while it stays the same; how far it may grow before subscribers
-# are looked at, and how much one of them may have sent; how far it may grow beyond what the broker
-# holds before all connections are looked at, how much all of them together may then have sent that
-# has not been received, and how much memory a byte of that may take (a frame of two bytes takes
-# 64). Meanwhile new connections wait: for the last time after the memory has grown, and for so many
-# times as long as a message of very many frames took; one of fewer is cheap.
+# After how long it is looked at again, also while it stays the same; how far it may grow before
+# subscribers are looked at, and how much one of them may have sent; how far it may grow beyond what
+# the broker holds before all connections are looked at, how much all of them together may then have
+# sent that has not been received, and how much memory a byte of that may take (a frame of two bytes
+# takes 64). Meanwhile new connections wait: for the last time after the memory has grown, and for
+# so many times as long as a message of very many frames took; one of fewer is cheap.
 GUARD_S = 0.1
 GUARD_CALM_S = 0.25
 GUARD_GROWTH_BYTES = 16 * 1024 * 1024

@@ -172,6 +172,14 @@ def test_a_heartbeat_is_sent_only_while_something_is_owed() -> None:
     assert said(session, 9.0) == []
 
 
+def test_a_shorter_interval_holds_at_once() -> None:
+    session = a_session()
+    ask(session, "a", "1")
+    session.receive(TOKEN, native.encode([m.Heartbeat(20.0)])[0], 0.1)
+    session.receive(TOKEN, native.encode([m.Heartbeat(0.5)])[0], 0.2)
+    assert session.next_deadline() == pytest.approx(0.7)
+
+
 def test_a_silent_server_is_noticed_only_while_it_owes_something() -> None:
     session = a_session()
     assert not session.is_silent(1e6)

@@ -651,6 +651,18 @@ def test_who_beats_slowly_beside_many_is_not_given_up_when_these_leave(served: W
     assert served.guardians[0].session._heartbeat_s == limits.HEARTBEAT_S
 
 
+def test_who_was_silent_beside_many_is_missed_soon_once_it_is_alone(served: World) -> None:
+    crowd = [served.guardian({"echo": echo}, procs=0) for _ in range(60)]
+    served.pass_time(30)
+    for each in crowd:
+        each.link.cut()
+    served.pass_time(30)
+    stopped = served.guardians[0]
+    served.stopped = {stopped.link, *[executor.link for executor in stopped.executors]}
+    served.pass_time(limits.SILENCE_LEAST_S + 1)
+    assert not served.broker._workers
+
+
 def test_who_beats_slowly_is_given_up_all_the_same_when_it_is_silent(served: World) -> None:
     crowd = [served.guardian({"echo": echo}, procs=0) for _ in range(60)]
     served.pass_time(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 
@@ -240,6 +241,22 @@ def test_it_looks_less_often_while_the_memory_stays_the_same_and_the_door_is_ope
     guard._run()
     often, calm = limits.GUARD_S, limits.GUARD_CALM_S
     assert waited == [often, often, calm, often, calm, often, often]
+
+
+def test_a_look_that_fails_makes_nobody_calm(
+    guard: Guard, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ports: set[int]) -> list[Connection]:
+        raise OSError(errno.EMFILE, "no descriptors")
+
+    guard.look()
+    guard.look()
+    assert guard._is_calm
+    kernel.send(7, 2 * MUCH)
+    monkeypatch.setattr(kernel, "connections", fail)
+    with pytest.raises(OSError, match="no descriptors"):
+        guard.look()
+    assert not guard._is_calm
 
 
 def test_where_the_kernel_tells_nothing_it_never_looks(

@@ -121,8 +121,22 @@ def test_what_was_found_is_kept_to_itself_where_somebody_has_come_meanwhile(
     assert at_ports.told == []
 
 
-def test_who_is_told_to_stop_says_nothing_more(at_ports: AtPorts) -> None:
+def test_who_is_told_to_stop_says_nothing_more(absence: Absence, told: list[News]) -> None:
+    absence.begin(0.0)
+    absence.note(0.1, is_met=True)
+    absence.end()
+    for now in (0.2, LATER_S, 2 * LATER_S):
+        absence.note(now, is_met=False)
+    assert told == []
+    assert absence.tell_at == inf
+
+
+def test_what_a_look_finds_after_that_is_not_told_either(at_ports: AtPorts) -> None:
     at_ports.absence.begin(0.0)
+    before = set(threading.enumerate())
+    at_ports.absence.note(LATER_S, is_met=False)
+    [thread] = set(threading.enumerate()) - before
     at_ports.absence.end()
-    at_ports.look(LATER_S, NOBODY)
+    at_ports.found.put(NOBODY)
+    thread.join(PATIENCE_S)
     assert at_ports.told == []

@@ -99,6 +99,15 @@ def test_a_thread_for_which_cores_have_been_chosen_stays(
     assert used_by(family) == [ALL, chosen, ALL - FEWER]
 
 
+@pytest.mark.skipif(len(ALL) < 3, reason="there are too few cores")
+def test_cores_that_are_chosen_meanwhile_stay_too(family: subprocess.Popen[str]) -> None:
+    fewer = FewerCores(family.pid)
+    chosen = {min(ALL)}
+    os.sched_setaffinity(family.pid, chosen)
+    fewer.end()
+    assert used_by(family) == [chosen, ALL, ALL]
+
+
 def test_whoever_has_ended_is_nobody(family: subprocess.Popen[str]) -> None:
     fewer = FewerCores(family.pid)
     end_children(family)

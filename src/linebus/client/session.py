@@ -292,8 +292,6 @@ class ClientSession(PeerSession):
 
     def handle(self, message: m.FromServer, now: float) -> None:
         """Take one message of the session."""
-        self._spoke_at = inf
-        self._heartbeat_at = now + self._heartbeat_s
         match message:
             case m.Replies() | m.Ended():
                 self._arrive(message)
@@ -301,6 +299,8 @@ class ClientSession(PeerSession):
                 self._heartbeat_s = max(limits.HEARTBEAT_S, every_s)
             case _:
                 pass
+        self._spoke_at = inf
+        self._heartbeat_at = now + self._heartbeat_s
 
     def take_arrivals(self) -> list[Entry]:
         """Hand out what has come since the last call; the replies stay in their streams."""

@@ -137,7 +137,7 @@ class Broker:
             )
             self._directory.join(worker, hello.services, now)
             self._timers.set(now + limits.SILENCE_LEAST_S, Cause.WORKER_SILENT, worker)
-        worker.tell_interval(self._heartbeat_s())
+        worker.note_interval(self._heartbeat_s())
         self._vouch_only_for(worker, hello.executors, now, hello.spares)
         token = self._fresh_token()
         greeting = m.WorkerGreeting(hello.nonce, token, self._heartbeat_s())
@@ -257,10 +257,7 @@ class Broker:
             case m.Vouch() if isinstance(session, Worker):
                 return self._vouch(session, message.executor, is_spare=message.is_spare)
             case m.Heartbeat():
-                session.heartbeat = m.Heartbeat(self._heartbeat_s())
-                if isinstance(session, Worker):
-                    session.tell_interval(session.heartbeat.every_s)
-                self._ledger.with_news[session] = None
+                self._answer_heartbeat(session, now)
             case m.Goodbye():
                 self._end(session, now)
             case _:
@@ -582,6 +579,15 @@ class Broker:
             self._timers.set(back_until, Cause.NOT_BACK, session)
         else:
             self._end(session, now)
+
+    def _answer_heartbeat(self, session: Session, now: float) -> None:
+        session.heartbeat = m.Heartbeat(self._heartbeat_s())
+        self._ledger.with_news[session] = None
+        if isinstance(session, Worker):
+            before_s = session.silence_s
+            session.note_interval(session.heartbeat.every_s)
+            if session.silence_s < before_s:  # it would be looked at only after the former time
+                self._timers.set(now + session.silence_s, Cause.WORKER_SILENT, session)
 
     def _worker_silent(self, worker: Worker, now: float) -> None:
         silent_at = worker.heard_at + worker.silence_s

@@ -11,5 +11,5 @@ def interval_s(workers: int) -> float:
 
 
 def silence_s(heartbeat_s: float) -> float:
-    """Return after how many seconds without a word from it a peer counts as dead."""
+    """Return after how many seconds without a word a peer is silent."""
     return max(limits.SILENCE_LEAST_S, heartbeat_s * limits.HEARTBEATS_MISSED_MAX)

@@ -1,9 +1,9 @@
 """What the passing of time will cause, soonest first.
 
-A timer is not moved: whoever set it looks, when it goes off, whether its reason still holds, and
-sets it again where the moment has moved. So being heard from costs one assignment. There is at most
-one timer for each cause and what it concerns; what has ended takes its timers with it, so that
-nobody fills the memory by coming and going.
+A timer is not moved to later: whoever set it looks, when it goes off, whether its reason still
+holds, and sets it again where the moment has moved. So being heard from costs one assignment. There
+is at most one timer for each cause and what it concerns; what has ended takes its timers with it,
+so that nobody fills the memory by coming and going.
 """
 
 from __future__ import annotations

@@ -39,11 +39,14 @@ class Worker(Session):
         self.vouched: dict[bytes, Executor | None] = {}
         self.spares: set[bytes] = set()  # of those that it vouches for
         self.has_stops = False  # some of what its executors hold has become void
-        self.silence_s = 0.0  # after which it counts as dead
+        self.silence_s = 0.0  # without a word, after which it is silent
         self._heartbeat_s = 0.0
 
-    def tell_interval(self, heartbeat_s: float) -> None:
-        """Note which interval it is told, until whose first beat it goes by the one before."""
+    def note_interval(self, heartbeat_s: float) -> None:
+        """Note the interval that it is told.
+
+        Until it is told again it may still keep the one before, so the longer of both counts.
+        """
         self.silence_s = heartbeats.silence_s(max(self._heartbeat_s, heartbeat_s))
         self._heartbeat_s = heartbeat_s
 

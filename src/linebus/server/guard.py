@@ -84,6 +84,7 @@ class Guard:
 
     def look(self) -> None:
         """Look at the memory, and at single connections where it has grown."""
+        self._is_calm = False
         self._door.open_when_over()
         memory = self._kernel.memory()
         self._usual = min(self._usual, memory)

@@ -40,7 +40,7 @@ PROVE_DIGITS_MAX = 300
 
 _WORD = 2**64
 _SIGNED_WORD = 2**63
-_HALF = fmpz(_SIGNED_WORD)
+_SIGNED_WORD_MADE = fmpz(_SIGNED_WORD)
 # The least composite that passes strong tests to all of the first thirteen prime bases.
 _THIRTEEN_BASES = 3_317_044_064_679_887_385_961_981
 _SMALL_MAX = 4_096
@@ -62,8 +62,8 @@ def isprime(n: Annotated[int | fmpz, Integer(ISPRIME_DIGITS_MAX, make=fmpz)]) ->
     0, 1, a small divisor, a square, or a failed strong or Lucas test.
     """
     if n < _WORD:
-        # From 63 bits on fmpz takes an int by way of its text: 0.46 µs for these 0.14.
-        small = fmpz(n) if n < _SIGNED_WORD else _HALF + (n - _SIGNED_WORD)
+        # From 2**63 on fmpz takes an int by way of its text: 0.46 µs, where this takes 0.14.
+        small = fmpz(n) if n < _SIGNED_WORD else _SIGNED_WORD_MADE + (n - _SIGNED_WORD)
         return "prime" if small.is_prime() else "not prime"
     number = fmpz(n)
     if not number.is_probable_prime():

@@ -48,9 +48,12 @@ class Absence:
     def end(self) -> None:
         """Tell nothing more: the worker is told to stop."""
         self._has_ended = True
+        self.tell_at = inf
 
     def note(self, now: float, *, is_met: bool) -> None:
         """Take whether somebody takes the worker in; tell it where nobody has for a while."""
+        if self._has_ended:
+            return
         if is_met:
             self.tell_at = inf
             self._look_s, self._found = limits.ABSENCE_NOTICE_S, None

@@ -115,6 +115,7 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
+        self.take_core_back()  # what it has started may live on
         self.process.kill()
 
     def bury(self) -> Lost:

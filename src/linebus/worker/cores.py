@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from linebus.process import core_numbers
 
@@ -38,17 +37,21 @@ class FewerCores:
     def end(self) -> None:
         """Move them back, and those that have been started meanwhile."""
         cores = core_numbers()
+        given = (self._cores, self._cores & cores)  # of which fewer may be left meanwhile
         for thread in _threads(self._pid) if self._cores else ():
             with contextlib.suppress(OSError):
-                # Fewer than were given may be left, by whoever says which there are.
-                if thread not in self._stayed and os.sched_getaffinity(thread) <= self._cores:
+                if thread not in self._stayed and os.sched_getaffinity(thread) in given:
                     os.sched_setaffinity(thread, cores)
 
 
 def _threads(pid: int) -> Iterator[int]:
-    """Yield the threads of a process and of all that it has started, as far as they go on."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                yield from [thread.id for thread in each.threads()]
+    """Yield the threads of a process and of all that it has started, as far as they go on.
+
+    Whose parent has ended is nobody's, and a thread that starts at this moment may be missed.
+    """
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/task").iterdir():
+            yield int(entry.name)
+            with contextlib.suppress(OSError):  # it has just ended, or this kernel does not tell
+                for child in (entry / "children").read_text("ascii").split():
+                    yield from _threads(int(child))

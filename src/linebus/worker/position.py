@@ -35,7 +35,7 @@ PROGRAM = 5
 SLICES = 6
 """How many slices it has taken up and left again; of an async service, begun."""
 CELLS = 7
-"""How many there are."""
+"""How many cells there are."""
 
 
 class Position:

@@ -8,6 +8,7 @@ all the time, the others do with one core less while they are at long lines.
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from linebus import limits
@@ -26,6 +27,7 @@ class Room:
         # Of the looks lately, at how many of a hundred an executor had been quick since the last.
         self._quick_percent: dict[Child, float] = {}
         self._were_quick: set[Child] = set()  # since they were counted
+        self._quickest: list[Child] = []  # two, so that one of them is another one than any
         self._count_at = 0.0
 
     def look(self, children: Collection[Child], now: float) -> None:
@@ -49,9 +51,10 @@ class Room:
             for child in children
         }
         self._were_quick.clear()
+        self._quickest = nlargest(2, children, key=self._quick_percent.__getitem__)
 
     def _is_other_quick(self, child: Child) -> bool:
         """Return whether another one is done with lines all the time, or still often."""
         least = limits.STILL_QUICK_PERCENT if child.leaves_core else limits.QUICK_PERCENT
-        others = (percent for each, percent in self._quick_percent.items() if each is not child)
-        return any(percent > least for percent in others)
+        others = (each for each in self._quickest if each is not child)
+        return any(self._quick_percent[each] > least for each in others)
