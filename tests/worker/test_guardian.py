@@ -199,6 +199,7 @@ def test_a_program_that_dies_at_a_line_is_replaced_and_the_line_given_up_with_it
         working(address=address_of(config.client_inputs), program=spec) as worker,
     ):
         worker.hear("offering upper with 1 executor")
+        worker.hear("in session")
         with patient(address_of(config.client_inputs)) as bus:
             died = bus.ask("upper die")
             assert died.outcome == "quarantined"
@@ -217,6 +218,7 @@ def test_a_program_that_hangs_is_killed_when_its_line_has_expired() -> None:
         working(address=address_of(config.client_inputs), program=spec) as worker,
     ):
         worker.hear("offering upper with 1 executor")
+        worker.hear("in session")
         with patient(address_of(config.client_inputs)) as bus:
             before = bus.ask("upper a").text
             assert bus.ask("upper hang", deadline_s=0.1).outcome == "expired"
