@@ -277,6 +277,8 @@ GUARD_MEMORY_BYTES = 128 * 1024 * 1024
 GUARD_UNFINISHED_BYTES = 16 * 1024 * 1024
 GUARD_PER_BYTE_MAX = 32
 GUARD_DOOR_S = 0.5
+# Of so many connections that were cut last, what they have left to be received is dropped.
+CUT_ROUTES_MAX = 4_096
 DOOR_PER_COST = 4
 CHEAP_FRAMES = 1_000
 

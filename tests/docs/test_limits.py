@@ -20,6 +20,7 @@ INTERNAL = {
     "POLL_MS_MAX": "zmq_poll's",
     "INT_BITS_MAX": "longer integers go in halves",
     "GUARD_PER_BYTE_MAX": "what libzmq makes of a byte",
+    "CUT_ROUTES_MAX": "what earlier ones have left is received as ever",
     "TIMERS_VOID_MAX": "memory for time",
     "SUGGESTIONS_CACHED_MAX": "memory for time",
     "REPORT_BYTES_MAX": "between a guardian and its executors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,7 @@ class Cutting(Kernel):
 
     def __init__(self) -> None:
         self.was_cut: list[int] = []
+        self.cut_lately = deque()
 
     def cut(self, descriptor: int, received: int = 0) -> None:
         self.was_cut.append(descriptor)
@@ -100,3 +102,64 @@ def test_who_sends_very_many_frames_is_cut_before_they_are_passed_over_and_kept_
     now += 0.2
     door.open_when_over()
     assert not door.is_shut
+
+
+def receive_one(intake: Intake, router: zmq.Socket[bytes]) -> list[zmq.Frame]:
+    """Receive one message, and leave what else has come."""
+    assert router.poll(PATIENCE_MS)
+    return next(intake.drain(router, 1))
+
+
+def descriptor_of(received: list[zmq.Frame]) -> int:
+    descriptor = frames.descriptor_of(received[0])
+    assert descriptor is not None
+    return descriptor
+
+
+def test_what_a_connection_that_was_cut_has_left_is_dropped_and_others_are_heard(
+    pair: Pair,
+) -> None:
+    router, hostile = pair
+    kernel = Cutting()
+    intake = Intake(kernel, Door())
+    for number in range(4):
+        hostile.send_multipart([b"hostile", b"%d" % number])
+    first = receive_one(intake, router)
+    assert first[2].bytes == b"0"
+    kernel.cut_lately.append(descriptor_of(first))
+    honest = hostile.context.socket(zmq.DEALER)
+    honest.connect(router.last_endpoint)
+    honest.send_multipart([b"honest", b""])
+    heard: list[bytes] = []
+    while not heard:
+        assert router.poll(PATIENCE_MS)
+        heard += [received[1].bytes for received in intake.drain(router, 1)]
+    assert heard == [b"honest"]
+    assert not router.poll(0), "the others have been received"
+
+
+def test_a_descriptor_that_is_used_again_is_of_another_connection(pair: Pair) -> None:
+    router, dealer = pair
+    kernel = Cutting()
+    intake = Intake(kernel, Door())
+    dealer.send_multipart([b"x", b""])
+    descriptor = descriptor_of(receive_one(intake, router))
+    for route, is_dropped in ((b"former", False), (b"later", False)):
+        assert intake._is_of_a_cut(descriptor, route) == is_dropped
+        kernel.cut_lately.append(descriptor)
+    assert intake._is_of_a_cut(descriptor, b"former")
+    assert intake._is_of_a_cut(descriptor, b"later")
+    assert not intake._is_of_a_cut(descriptor, b"last")
+
+
+def test_of_very_many_that_were_cut_the_first_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "CUT_ROUTES_MAX", 2)
+    kernel = Cutting()
+    intake = Intake(kernel, Door())
+    for number in range(3):
+        assert not intake._is_of_a_cut(number, b"%d" % number)
+        kernel.cut_lately.append(number)
+    assert not intake._is_of_a_cut(9, b"9")
+    assert [intake._is_of_a_cut(5, b"%d" % number) for number in range(3)] == [False, True, True]

@@ -44,9 +44,11 @@ def test_what_is_cut_is_closed_for_both_and_what_had_come_is_dropped(
 ) -> None:
     here, there, port = pair
     there.sendall(b"never read")
-    Kernel({port}).cut(here.fileno())
+    kernel = Kernel({port})
+    kernel.cut(here.fileno())
     assert there.recv(10) == b""
     assert here.recv(10) == b""
+    assert list(kernel.cut_lately) == [here.fileno()]
 
 
 def test_a_connection_by_which_less_has_come_is_another_one(
@@ -55,9 +57,11 @@ def test_a_connection_by_which_less_has_come_is_another_one(
     here, there, port = pair
     there.sendall(b"x" * 100)
     assert here.recv(100, socket.MSG_WAITALL)
-    Kernel({port}).cut(here.fileno(), 101)
+    kernel = Kernel({port})
+    kernel.cut(here.fileno(), 101)
     there.sendall(b"still there")
     assert here.recv(20) == b"still there"
+    assert not kernel.cut_lately
     Kernel({port}).cut(here.fileno(), 100)
     assert there.recv(10) == b""
 

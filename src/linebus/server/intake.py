@@ -29,6 +29,8 @@ class Intake:
         self._kernel = kernel
         self._door = door
         self.arrived: Counter[int] = Counter()  # bytes of whole messages, by descriptor
+        self._routes: dict[int, bytes] = {}  # from which a message came last, by descriptor
+        self._cut_routes: dict[bytes, None] = {}  # in the order in which they were cut
 
     def drain(self, socket: zmq.Socket[bytes], own: int) -> Iterator[list[zmq.Frame]]:
         """Yield the messages that make sense; `own` is how many frames are the socket's."""
@@ -48,6 +50,8 @@ class Intake:
         The first `own` frames are the socket's, they never came by the connection.
         """
         descriptor = frames.descriptor_of(received[0])
+        if own and descriptor is not None and self._is_of_a_cut(descriptor, received[0].bytes):
+            return False
         size = _size(received[own:])
         is_senseless = len(received) > limits.FRAMES_MAX
         if is_senseless:
@@ -55,6 +59,24 @@ class Intake:
         if descriptor is not None:
             self.arrived[descriptor] += size
         return not is_senseless
+
+    def _is_of_a_cut(self, descriptor: int, route: bytes) -> bool:
+        """Return whether a message is left over from a connection that was cut here.
+
+        There may be a million of them, and each costs far more than to drop it: as much may be lost
+        of any connection that is cut. A route is one connection's only, while a descriptor may be
+        used again.
+        """
+        while self._kernel.cut_lately:
+            cut = self._routes.pop(self._kernel.cut_lately.popleft(), None)
+            if cut is not None:
+                self._cut_routes[cut] = None
+                if len(self._cut_routes) > limits.CUT_ROUTES_MAX:
+                    del self._cut_routes[next(iter(self._cut_routes))]
+        if route in self._cut_routes:
+            return True
+        self._routes[descriptor] = route
+        return False
 
     def _pass_over(
         self, socket: zmq.Socket[bytes], last: zmq.Frame, descriptor: int | None, size: int

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,8 @@ class Kernel:
         """Find out what can be asked here; connections are those accepted on these ports."""
         self._ports = ports
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        # Descriptors of connections that have been cut, for whoever receives and takes them.
+        self.cut_lately: deque[int] = deque(maxlen=limits.CUT_ROUTES_MAX)
         self._page_bytes = os.sysconf("SC_PAGESIZE")
         # Kept open: it is read ten times a second, also when no descriptor is to be had any more.
         self._statm = Path("/proc/self/statm").open("rb", 0) if self.can_tell else None  # noqa: SIM115
@@ -77,6 +80,7 @@ class Kernel:
         with contextlib.suppress(OSError, struct.error):
             found = _connection(descriptor, self._ports)
             if found is not None and found.received >= received:
+                self.cut_lately.append(descriptor)
                 with _borrowed(descriptor) as sock:
                     sock.shutdown(socket.SHUT_RDWR)
                     # What has come already would still be read: far more than one message.
