@@ -138,18 +138,45 @@ def test_what_a_connection_that_was_cut_has_left_is_dropped_and_others_are_heard
     assert not router.poll(0), "the others have been received"
 
 
+def test_what_a_connection_that_was_cut_has_left_is_passed_over_to_its_end(pair: Pair) -> None:
+    router, hostile = pair
+    kernel = Cutting()
+    intake = Intake(kernel, Door())
+    hostile.send_multipart([b"x", b""])
+    kernel.cut_lately.append(descriptor_of(receive_one(intake, router)))
+    hostile.send_multipart([b"x"] * (limits.FRAMES_MAX - 1) + [b"a route", b"linebus/1", b"hello"])
+    assert router.poll(PATIENCE_MS)
+    assert list(intake.drain(router, 1)) == []
+    assert kernel.was_cut == [], "its descriptor may be another one's"
+
+
+def test_a_route_that_its_peer_has_chosen_is_heard_after_a_cut(pair: Pair) -> None:
+    router, _ = pair
+    kernel = Cutting()
+    intake = Intake(kernel, Door())
+    with router.context.socket(zmq.DEALER) as named:
+        named.setsockopt(zmq.ROUTING_ID, b"alice")
+        named.connect(router.last_endpoint)
+        for _ in range(2):
+            named.send_multipart([b"x", b""])
+            received = receive_one(intake, router)
+            assert received[0].bytes == b"alice"
+            kernel.cut_lately.append(descriptor_of(received))
+
+
 def test_a_descriptor_that_is_used_again_is_of_another_connection(pair: Pair) -> None:
     router, dealer = pair
     kernel = Cutting()
     intake = Intake(kernel, Door())
     dealer.send_multipart([b"x", b""])
     descriptor = descriptor_of(receive_one(intake, router))
-    for route, is_dropped in ((b"former", False), (b"later", False)):
-        assert intake._is_of_a_cut(descriptor, route) == is_dropped
+    former, later, last = (b"\0 %03d" % number for number in range(3))
+    for route in (former, later):
+        assert not intake._is_of_a_cut(descriptor, route)
         kernel.cut_lately.append(descriptor)
-    assert intake._is_of_a_cut(descriptor, b"former")
-    assert intake._is_of_a_cut(descriptor, b"later")
-    assert not intake._is_of_a_cut(descriptor, b"last")
+    assert intake._is_of_a_cut(descriptor, former)
+    assert intake._is_of_a_cut(descriptor, later)
+    assert not intake._is_of_a_cut(descriptor, last)
 
 
 def test_of_very_many_that_were_cut_the_first_are_forgotten(
@@ -158,8 +185,9 @@ def test_of_very_many_that_were_cut_the_first_are_forgotten(
     monkeypatch.setattr(limits, "CUT_ROUTES_MAX", 2)
     kernel = Cutting()
     intake = Intake(kernel, Door())
-    for number in range(3):
-        assert not intake._is_of_a_cut(number, b"%d" % number)
-        kernel.cut_lately.append(number)
-    assert not intake._is_of_a_cut(9, b"9")
-    assert [intake._is_of_a_cut(5, b"%d" % number) for number in range(3)] == [False, True, True]
+    routes = [b"\0 %03d" % number for number in range(4)]
+    for descriptor, route in enumerate(routes[:3]):
+        assert not intake._is_of_a_cut(descriptor, route)
+        kernel.cut_lately.append(descriptor)
+    assert not intake._is_of_a_cut(9, routes[3])
+    assert [intake._is_of_a_cut(5, route) for route in routes[:3]] == [False, True, True]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _SHORT_BYTES_MAX = 255
+_MADE_ROUTE_BYTES = 5
 
 
 class Intake:
@@ -51,22 +52,26 @@ class Intake:
         """
         descriptor = frames.descriptor_of(received[0])
         if own and descriptor is not None and self._is_of_a_cut(descriptor, received[0].bytes):
-            return False
+            descriptor = None  # it may be another connection's by now
+            is_wanted = False
+        else:
+            is_wanted = len(received) <= limits.FRAMES_MAX
         size = _size(received[own:])
-        is_senseless = len(received) > limits.FRAMES_MAX
-        if is_senseless:
+        if len(received) > limits.FRAMES_MAX:
             size += self._pass_over(socket, received[-1], descriptor, size)
         if descriptor is not None:
             self.arrived[descriptor] += size
-        return not is_senseless
+        return is_wanted
 
     def _is_of_a_cut(self, descriptor: int, route: bytes) -> bool:
         """Return whether a message is left over from a connection that was cut here.
 
         There may be a million of them, and each costs far more than to drop it: as much may be lost
-        of any connection that is cut. A route is one connection's only, while a descriptor may be
-        used again.
+        of any connection that is cut. A descriptor may be used again, and so may a route that its
+        peer has chosen; one that libzmq has made is one connection's only.
         """
+        if len(route) != _MADE_ROUTE_BYTES or route[0]:
+            return False
         while self._kernel.cut_lately:
             cut = self._routes.pop(self._kernel.cut_lately.popleft(), None)
             if cut is not None:

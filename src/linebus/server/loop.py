@@ -129,7 +129,7 @@ class Server:
     def _receive(self, ready: Container[object], now: float) -> None:
         """Receive from the sockets that have something: asking the others costs 5 µs each."""
         inputs = self._inputs
-        # What a peer said before its connection was cut still counts, so that comes first.
+        # What a peer said before its connection broke still counts, so that comes first.
         cut = list(inputs.cut_routes()) if inputs.has_news(ready) else []
         if cut or inputs.has_arrivals(ready):
             for frames in inputs.receive():
